@@ -1,0 +1,3 @@
+//! The binary `sandsift`: parses the command line and calls the parts.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Emits completions: from files, from a sandbox output folder, from a load profile.

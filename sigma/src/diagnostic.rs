@@ -1,0 +1,39 @@
+//! Owns what is said about a rule file: a stable code, a severity, a place, the text in question and the remedy.
+
+use serde::Serialize;
+use std::sync::Arc;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Style and convention.
+    Note,
+    /// The rule loads, but may not do what its author meant.
+    Warning,
+    /// The rule was left out.
+    Error,
+}
+
+/// One finding about a rule file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Diagnostic {
+    /// Stable, such as `unknown-modifier`; `docs/sigma.md` lists all.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file as it was named to the loader.
+    pub file: Arc<str>,
+    /// From 1; 0 where the finding is about the file as a whole.
+    pub line: u32,
+    /// From 1, in characters; 0 where the finding is about the line as a whole.
+    pub column: u32,
+    /// The text in question, cut to a line.
+    pub text: String,
+    /// What is wrong: lower case, without a final period.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+    /// The rule that it is about, where one could be read.
+    pub rule: Option<String>,
+}

@@ -1,0 +1,15 @@
+//! The Sigma rule language: parse, check, compile, match. Pure: no input or output, no async, usable alone.
+//!
+//! Three nouns carry it. A [`Builder`] takes rule files and gives a [`RuleSet`] and a [`Diagnostic`] for every rule
+//! that was left out. The rule set is immutable and shared by all threads. A [`Scratch`], one a thread, holds what
+//! matching an [`Event`] writes to; hits go into the caller's buffer.
+#![deny(missing_docs)]
+
+mod diagnostic;
+mod event;
+pub mod rule;
+mod set;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use event::{Event, EventSource, Value};
+pub use set::{Builder, CrossPlatform, Hit, Matched, Options, RuleIndex, RuleSet, Scratch, SourceFile};

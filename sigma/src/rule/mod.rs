@@ -1,0 +1,246 @@
+//! Owns what a rule means: the tree that the parser makes and that both the plain evaluator and the compiler read.
+//!
+//! By the time a rule stands here, modifiers are applied, encodings done and wildcards parsed: a [`Predicate`] asks one
+//! question about one field. How questions are answered fast is no concern of this module, and nothing of YAML is left.
+
+mod pattern;
+
+pub use pattern::{Pattern, Piece};
+
+use serde::Serialize;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One detection rule, ready to be evaluated or compiled.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The Sigma UUID; a rule without one gets a UUIDv5 of its content.
+    pub id: Uuid,
+    /// Everything that a result says about the rule.
+    pub metadata: Metadata,
+    /// Which events the rule is asked about.
+    pub logsource: LogSource,
+    /// The named selections, in the order of the file.
+    pub selections: Vec<Selection>,
+    /// The condition; a list of conditions is their [`Expr::Any`].
+    pub condition: Expr,
+    /// The file, as named to the loader, and the line where the document starts, from 1.
+    pub origin: Origin,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Origin {
+    /// The name of the source that the rule belongs to, such as `SigmaHQ`.
+    pub source: Arc<str>,
+    /// The file, as it was named to the loader.
+    pub file: Arc<str>,
+    /// The line of the document, from 1.
+    pub line: u32,
+}
+
+/// Which events a rule is asked about; an absent part asks nothing. Lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct LogSource {
+    /// Such as `process_creation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Box<str>>,
+    /// Such as `windows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<Box<str>>,
+    /// Such as `sysmon`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Box<str>>,
+}
+
+/// Severity as the specification orders it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Level {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// What a rule file says beside its detection.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    /// The rule's title.
+    pub title: String,
+    /// The name that correlations and filters may refer to.
+    pub name: Option<String>,
+    /// The level; absent where the rule gives none.
+    pub level: Option<Level>,
+    /// `stable`, `test`, `experimental`, `deprecated`, `unsupported`.
+    pub status: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// As written.
+    pub author: Option<String>,
+    /// As written, since files hold several forms.
+    pub date: Option<String>,
+    /// As written.
+    pub modified: Option<String>,
+    /// The licence that the rule names.
+    pub license: Option<String>,
+    /// Links.
+    pub references: Vec<String>,
+    /// `attack.t1059` and the like, as written.
+    pub tags: Vec<String>,
+    /// Known causes of a match without malice.
+    pub falsepositives: Vec<String>,
+    /// Fields of interest to an analyst.
+    pub fields: Vec<String>,
+    /// Related rules: (id, type).
+    pub related: Vec<(String, String)>,
+    /// The taxonomy; `sigma` where the rule names none.
+    pub taxonomy: Option<String>,
+    /// Everything else at the top level, kept as JSON.
+    pub custom: serde_json::Map<String, serde_json::Value>,
+    /// SHA-256 of the rule's document as it was read, with the filters that were applied to it.
+    pub digest: [u8; 32],
+}
+
+/// A named part of a detection.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The name that the condition uses.
+    pub name: Box<str>,
+    /// What it asks.
+    pub body: Expr,
+}
+
+/// A question about one event that is answered with yes or no.
+#[derive(Debug, Clone)]
+pub enum Expr {
+    /// All hold; an empty list holds.
+    All(Vec<Expr>),
+    /// At least one holds; an empty list does not hold.
+    Any(Vec<Expr>),
+    /// At least this many hold.
+    AtLeast(usize, Vec<Expr>),
+    /// Does not hold.
+    Not(Box<Expr>),
+    /// The selection of this index in [`Rule::selections`]; selections never refer to one another.
+    Selection(usize),
+    /// One question about one field.
+    Test(Predicate),
+    /// Holds always or never: a placeholder without values makes its item never hold.
+    Constant(bool),
+}
+
+/// One question about one field, or about every value of the event.
+#[derive(Debug, Clone)]
+pub struct Predicate {
+    /// The field's name, compared exactly; `None` is a keyword: any value of the event.
+    pub field: Option<Arc<str>>,
+    /// The question, which holds for a list if it holds for any member.
+    pub test: Test,
+}
+
+/// What is asked of a value.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// The whole text matches; numbers and truth values by their text.
+    Text(Pattern),
+    /// The number is equal, by value for numbers (`1.0` is 1) and by text otherwise.
+    Number(Number),
+    /// A truth value, or its text in any case.
+    Bool(bool),
+    /// The field is absent or null.
+    Null,
+    /// The field is there (whatever it holds), or is not.
+    Exists(bool),
+    /// The regular expression is found somewhere in the text.
+    Regex(Regex),
+    /// The text is an address in this network.
+    Cidr(Cidr),
+    /// The number compares so.
+    Compare(Comparison, Number),
+    /// A part of the date and time in the text is this number.
+    TimePart(TimePart, Comparison, i64),
+    /// Another field of the same event has a value that relates so.
+    FieldRef(FieldRef),
+}
+
+/// A regular expression of the specification's dialect, as written, with its flags.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Regex {
+    /// The pattern, as written.
+    pub pattern: Box<str>,
+    /// `i`
+    pub ignore_case: bool,
+    /// `m`
+    pub multi_line: bool,
+    /// `s`
+    pub dot_matches_new_line: bool,
+}
+
+/// A network; a bare address is one of full length, host bits are cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    /// The network's address.
+    pub address: std::net::IpAddr,
+    /// The length of its prefix.
+    pub prefix: u8,
+}
+
+/// How numbers compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+/// A number without loss: an integer, or the text of another one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Number {
+    /// An integer.
+    Int(i128),
+    /// Any other decimal number, by its text.
+    Decimal(Box<str>),
+}
+
+/// A part of a date and time, in the time's own offset, else UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum TimePart {
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+/// A comparison with another field of the same event; does not hold where either is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FieldRef {
+    /// The other field.
+    pub field: Arc<str>,
+    /// How its value must stand in this one.
+    pub anchor: Anchor,
+    /// Whether case counts.
+    pub cased: bool,
+}
+
+/// Where one text stands in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Anchor {
+    /// Is all of it.
+    Whole,
+    /// Stands at its start.
+    Start,
+    /// Stands at its end.
+    End,
+    /// Stands anywhere in it.
+    Anywhere,
+}

@@ -1,0 +1,1 @@
+//! The test kit: what end-to-end tests and benchmarks share.

@@ -1,0 +1,3 @@
+//! One completion's way: receive → resolve → execute (decode, match, enrich) → publish → acknowledge.
+
+pub mod execute;
