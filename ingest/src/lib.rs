@@ -7,6 +7,7 @@
 
 mod artifact;
 mod limits;
+pub mod ndjson;
 mod record;
 mod run;
 
