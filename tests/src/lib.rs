@@ -1,1 +1,3 @@
 //! The test kit: what end-to-end tests and benchmarks share.
+
+pub mod evtx;
