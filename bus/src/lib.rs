@@ -2,4 +2,18 @@
 //!
 //! Nothing here knows what is in a completion's artifacts or how they are matched.
 
+pub mod amqp;
+pub mod id;
+pub mod memory;
 pub mod message;
+pub mod supervisor;
+pub mod topology;
+pub mod transport;
+pub mod units;
+
+pub use supervisor::{Backoff, State, Supervisor};
+pub use topology::{Names, Topology};
+pub use transport::{
+    Confirmed, ConsumeOptions, Consumer, Delivery, Error, Health, Message, Properties, PublishError, Session,
+    StreamOffset, Transport,
+};

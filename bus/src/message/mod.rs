@@ -1,4 +1,9 @@
 //! Owns the bodies that travel: completion, analysis, match. `docs/` has their JSON Schemas.
+//!
+//! [`envelope`] wraps them as CloudEvents, [`validate`] reads what strangers sent.
+
+pub mod envelope;
+pub mod validate;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,6 +64,9 @@ pub struct Artifact {
     pub sha256: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// How the stored bytes are packed: `zstd` or `gzip`; `sha256` and `bytes` are those of the packed form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline: Option<Value>,
 }
@@ -151,6 +159,21 @@ pub struct Incomplete {
 pub struct RuleSetRef {
     pub digest: String,
     pub rules: u64,
+}
+
+/// One element of an analysis, with what it is about: the body of `sandsift.match.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatchEvent {
+    pub id: String,
+    /// The analysis that the match is part of.
+    pub analysis: String,
+    pub completion: CompletionRef,
+    pub sample: Sample,
+    pub platform: String,
+    pub sandbox: Sandbox,
+    pub ruleset: RuleSetRef,
+    #[serde(flatten)]
+    pub result: RuleResult,
 }
 
 /// All that may differ between two analyses of one completion under one digest.
