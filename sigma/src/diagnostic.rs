@@ -30,6 +30,8 @@ pub struct Diagnostic {
     pub column: u32,
     /// The text in question, cut to a line.
     pub text: String,
+    /// The whole line of the file, cut to a bearable length; empty where there is none.
+    pub source_line: String,
     /// What is wrong: lower case, without a final period.
     pub message: String,
     /// What to do about it.

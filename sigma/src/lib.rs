@@ -7,9 +7,17 @@
 
 mod diagnostic;
 mod event;
+pub mod fold;
+pub mod number;
+mod parse;
+pub mod reference;
 pub mod rule;
 mod set;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use event::{Event, EventSource, Value};
-pub use set::{Builder, CrossPlatform, Hit, Matched, Options, RuleIndex, RuleSet, Scratch, SourceFile};
+pub use set::{Builder, CrossPlatform, Hit, Matched, Options, Route, RuleIndex, RuleSet, Scratch, SourceFile, route};

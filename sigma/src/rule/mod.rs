@@ -3,9 +3,14 @@
 //! By the time a rule stands here, modifiers are applied, encodings done and wildcards parsed: a [`Predicate`] asks one
 //! question about one field. How questions are answered fast is no concern of this module, and nothing of YAML is left.
 
+mod cidr;
+mod dialect;
 mod pattern;
+mod regex;
 
-pub use pattern::{Pattern, Piece};
+pub use cidr::Cidr;
+pub use pattern::{DASHES, Pattern, Piece};
+pub use regex::{Engine, Flags, Regex};
 
 use serde::Serialize;
 use std::sync::Arc;
@@ -164,28 +169,6 @@ pub enum Test {
     TimePart(TimePart, Comparison, i64),
     /// Another field of the same event has a value that relates so.
     FieldRef(FieldRef),
-}
-
-/// A regular expression of the specification's dialect, as written, with its flags.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Regex {
-    /// The pattern, as written.
-    pub pattern: Box<str>,
-    /// `i`
-    pub ignore_case: bool,
-    /// `m`
-    pub multi_line: bool,
-    /// `s`
-    pub dot_matches_new_line: bool,
-}
-
-/// A network; a bare address is one of full length, host bits are cleared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Cidr {
-    /// The network's address.
-    pub address: std::net::IpAddr,
-    /// The length of its prefix.
-    pub prefix: u8,
 }
 
 /// How numbers compare.

@@ -1,23 +1,18 @@
 //! Owns the rule set: immutable, shared by all threads, and the one door to matching.
 
-use crate::diagnostic::Diagnostic;
-use crate::event::Event;
-use crate::rule::Rule;
-use serde::Serialize;
-use std::sync::Arc;
+mod builder;
+mod explain;
+mod routing;
 
-/// Which rules of other platforms an event meets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CrossPlatform {
-    /// Rules for Linux also meet events of macOS and the other way round, where both name a category.
-    #[default]
-    Unix,
-    /// Rules for Windows meet events of Linux and macOS too, where both name a category.
-    All,
-    /// Only rules of the event's own product.
-    None,
-}
+pub use builder::Builder;
+pub use explain::Matched;
+pub use routing::{CrossPlatform, Route, route};
+
+use crate::event::Event;
+use crate::reference;
+use crate::rule::Rule;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What decides matching beside the rules; part of the digest.
 #[derive(Debug, Clone, Default)]
@@ -26,8 +21,8 @@ pub struct Options {
     pub cross_platform: CrossPlatform,
     /// Whether the drafts are understood: array matching, `sigma-version: 3`, boolean conditions of correlations.
     pub drafts: bool,
-    /// Value lists for placeholders (`expand`), by name.
-    pub placeholders: std::collections::BTreeMap<String, Vec<String>>,
+    /// Value lists for placeholders (`expand`), by name; values may hold wildcards.
+    pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
 /// A rule file's text, for a [`Builder`].
@@ -41,32 +36,6 @@ pub struct SourceFile<'a> {
     pub text: &'a [u8],
 }
 
-/// Collects rule files and compiles them; one bad rule never stops the rest.
-#[derive(Debug, Default)]
-pub struct Builder {
-    options: Options,
-    rules: Vec<Rule>,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Builder {
-    /// Starts an empty set.
-    pub fn new(options: Options) -> Self {
-        Self { options, ..Self::default() }
-    }
-
-    /// Reads one file, which may hold several documents: rules, correlations, filters.
-    pub fn add(&mut self, file: &SourceFile<'_>) {
-        let _ = file;
-    }
-
-    /// Compiles what was added. Never fails as a whole.
-    pub fn build(self) -> (RuleSet, Vec<Diagnostic>) {
-        let rules = self.rules.into();
-        (RuleSet { rules, options: self.options, digest: [0; 32] }, self.diagnostics)
-    }
-}
-
 /// The index of a rule in [`RuleSet::rules`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleIndex(pub u32);
@@ -78,19 +47,6 @@ pub struct Hit {
     pub rule: RuleIndex,
     /// Whether the rule was written for another platform than the event's.
     pub cross_platform: bool,
-}
-
-/// What a match on one event hung on.
-#[derive(Debug, Clone, Serialize)]
-pub struct Matched {
-    /// The selection's name.
-    pub selection: String,
-    /// The field; absent for a keyword.
-    pub field: Option<String>,
-    /// The value that decided, as text.
-    pub value: String,
-    /// The rule's pattern that decided, as the rule writes it.
-    pub pattern: String,
 }
 
 /// What matching one event writes to; one a thread, made by [`RuleSet::scratch`].
@@ -136,14 +92,24 @@ impl RuleSet {
     /// Base rules of correlations are reported too, marked by [`RuleSet::is_hidden`]; the caller feeds all hits to a
     /// correlator.
     pub fn matches(&self, event: &Event, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        let _ = (event, scratch, hits);
+        let _ = scratch;
+        self.matches_plainly(event, hits);
+    }
+
+    /// Does what [`RuleSet::matches`] does by asking every rule in turn with the plain evaluator: the oracle for tests.
+    pub fn matches_plainly(&self, event: &Event, hits: &mut Vec<Hit>) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            let Some(route) = route(&rule.logsource, event.source(), self.options.cross_platform) else { continue };
+            if reference::fires(rule, event) {
+                hits.push(Hit { rule: RuleIndex(index as u32), cross_platform: route == Route::CrossPlatform });
+            }
+        }
     }
 
     /// Says what made a rule fire on an event: the tests of the condition's positive part that hold, in the order of
     /// the rule. Slow: meant for the few contexts that are shown, not for every event.
     pub fn explain(&self, event: &Event, rule: RuleIndex) -> Vec<Matched> {
-        let _ = (event, rule);
-        Vec::new()
+        explain::explain(self.rule(rule), event)
     }
 
     /// Whether hits of this rule only feed correlations (`generate: false`) and are not results of their own.

@@ -1,0 +1,96 @@
+//! Owns the collecting of findings while a file is read: where they stand, which rule they are about, and a bound.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::yaml::Mark;
+use std::sync::Arc;
+
+/// How many findings are kept for one file.
+const MAX_FINDINGS: usize = 200;
+/// How many characters of a text or a line a finding carries.
+const MAX_TEXT: usize = 200;
+
+/// What is wrong and what to do, without the place.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub code: &'static str,
+    pub message: String,
+    pub help: String,
+}
+
+impl Problem {
+    pub fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: help.into() }
+    }
+}
+
+/// Collects the findings of one file.
+#[derive(Debug)]
+pub(crate) struct Report<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    /// The rule that is read now, by its title or id.
+    pub rule: Option<String>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'t> Report<'t> {
+    pub fn new(file: Arc<str>, text: &'t str) -> Self {
+        Self { file, text, rule: None, diagnostics: Vec::new() }
+    }
+
+    pub fn file(&self) -> &Arc<str> {
+        &self.file
+    }
+
+    /// The lines from `first` up to `end`, both from 1.
+    pub fn lines(&self, first: u32, end: u32) -> &'t str {
+        let start_of = |line: u32| match line {
+            0 | 1 => 0,
+            _ => memchr::memchr_iter(b'\n', self.text.as_bytes())
+                .nth(line as usize - 2)
+                .map_or(self.text.len(), |at| at + 1),
+        };
+        let end = if end == u32::MAX { self.text.len() } else { start_of(end) };
+        self.text.get(start_of(first)..end).unwrap_or_default()
+    }
+
+    pub fn error(&mut self, mark: Mark, text: &str, problem: Problem) {
+        self.push(Severity::Error, mark, text, problem);
+    }
+
+    pub fn warning(&mut self, mark: Mark, text: &str, problem: Problem) {
+        self.push(Severity::Warning, mark, text, problem);
+    }
+
+    pub fn note(&mut self, mark: Mark, text: &str, problem: Problem) {
+        self.push(Severity::Note, mark, text, problem);
+    }
+
+    fn push(&mut self, severity: Severity, mark: Mark, text: &str, problem: Problem) {
+        if self.diagnostics.len() >= MAX_FINDINGS && severity != Severity::Error {
+            return;
+        }
+        let line = if mark.line == 0 { "" } else { self.lines(mark.line, mark.line.saturating_add(1)) };
+        self.diagnostics.push(Diagnostic {
+            code: problem.code,
+            severity,
+            file: Arc::clone(&self.file),
+            line: mark.line,
+            column: mark.column,
+            text: cut(text),
+            source_line: cut(line.trim_end_matches(['\n', '\r'])),
+            message: problem.message,
+            help: problem.help,
+            rule: self.rule.clone(),
+        });
+    }
+}
+
+/// The first line of a text, cut to a length that a terminal and a log bear.
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MAX_TEXT) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
