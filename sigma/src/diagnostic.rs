@@ -16,7 +16,8 @@ pub enum Severity {
 }
 
 /// One finding about a rule file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// Stable, such as `unknown-modifier`; `docs/sigma.md` lists all.
     pub code: &'static str,
@@ -38,4 +39,28 @@ pub struct Diagnostic {
     pub help: String,
     /// The rule that it is about, where one could be read.
     pub rule: Option<String>,
+}
+
+impl Diagnostic {
+    /// A finding about a file as a whole.
+    pub fn of_file(
+        code: &'static str,
+        severity: Severity,
+        file: impl Into<Arc<str>>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity,
+            file: file.into(),
+            line: 0,
+            column: 0,
+            text: String::new(),
+            source_line: String::new(),
+            message: message.into(),
+            help: help.into(),
+            rule: None,
+        }
+    }
 }

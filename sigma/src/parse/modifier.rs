@@ -211,8 +211,8 @@ pub(crate) fn apply<'n>(
         Modifier::Expand => expand(value, placeholders),
         Modifier::Exists => match value {
             Value::Bool(truth, _) => Ok(vec![Value::Exists(truth)]),
-            Value::Raw(text) if matches!(text, "true" | "yes") => Ok(vec![Value::Exists(true)]),
-            Value::Raw(text) if matches!(text, "false" | "no") => Ok(vec![Value::Exists(false)]),
+            Value::Raw("true" | "yes") => Ok(vec![Value::Exists(true)]),
+            Value::Raw("false" | "no") => Ok(vec![Value::Exists(false)]),
             other => Err(wrong_type(modifier, &other, "write 'true' or 'false'")),
         },
         Modifier::Compare(comparison) => match value {

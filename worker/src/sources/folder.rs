@@ -60,15 +60,5 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
 
 /// A finding of severity error about a file as a whole.
 pub(super) fn finding(code: &'static str, path: &Path, message: String, help: &str) -> Diagnostic {
-    Diagnostic {
-        code,
-        severity: Severity::Error,
-        file: path.display().to_string().into(),
-        line: 0,
-        column: 0,
-        text: String::new(),
-        message,
-        help: help.to_owned(),
-        rule: None,
-    }
+    Diagnostic::of_file(code, Severity::Error, path.display().to_string(), message, help)
 }
