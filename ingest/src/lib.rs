@@ -8,10 +8,12 @@
 mod artifact;
 mod limits;
 pub mod ndjson;
+pub mod origin;
 mod record;
 mod run;
 
 pub use artifact::{Artifact, Kind, Platform};
 pub use limits::Limits;
+pub use origin::Origins;
 pub use record::{Actor, Context, Origin, Record};
-pub use run::{ArtifactReport, Config, Origins, Run, RunContext, Skipped};
+pub use run::{ArtifactReport, Config, Run, RunContext, Skipped};

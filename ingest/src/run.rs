@@ -1,6 +1,7 @@
 //! Owns one completion's reading: artifact after artifact, each record once, and at the end who caused what.
 
-use crate::{Actor, Artifact, Kind, Limits, Origin, Platform, Record};
+use crate::origin::OriginRules;
+use crate::{Artifact, Kind, Limits, Origins, Platform, Record};
 use sandsift_sigma::EventSource;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub struct Config {
     /// The bounds on reading.
     pub limits: Limits,
+    /// How sandboxes' own processes are recognised.
+    pub origins: Arc<OriginRules>,
 }
 
 /// What is known of a run beside its artifacts.
@@ -25,6 +28,8 @@ pub struct RunContext {
     pub sample_name: Option<String>,
     /// The sample's SHA-256 in lower-case hex.
     pub sample_sha256: Option<String>,
+    /// The sandbox's name, such as `cape`, which tells whose tooling to expect.
+    pub sandbox: Option<String>,
 }
 
 /// Records that could not be read or were left out, by reason.
@@ -80,18 +85,6 @@ impl Run {
 
     /// Ends the reading and tells who caused what.
     pub fn finish(self) -> Origins {
-        Origins {}
-    }
-}
-
-/// Who caused what in one completion.
-#[derive(Debug, Default)]
-pub struct Origins {}
-
-impl Origins {
-    /// The origin of what a process caused; `unknown` without one.
-    pub fn of(&self, actor: Option<Actor>) -> Origin {
-        let _ = actor;
-        Origin::Unknown
+        Origins::default()
     }
 }

@@ -120,6 +120,7 @@ impl Engine {
             }),
             sample_name: job.completion.sample.name.clone(),
             sample_sha256: Some(job.completion.sample.sha256.to_ascii_lowercase()).filter(|sha| !sha.is_empty()),
+            sandbox: Some(job.completion.sandbox.name.clone()).filter(|name| !name.is_empty()),
         };
         let mut buffers = self.take_buffers();
         let mut run = Run::new(Arc::clone(&self.ingest), context);
