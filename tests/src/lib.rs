@@ -1,3 +1,4 @@
 //! The test kit: what end-to-end tests and benchmarks share.
 
 pub mod evtx;
+pub mod story;

@@ -328,7 +328,8 @@ mod random {
 
     fn any_value() -> impl Strategy<Value = Value> {
         prop_oneof![
-            "[!-~\u{a1}-\u{d7ff}&&[^\\p{C}\\s]]{0,40}".prop_map(Value::Str),
+            // libevtx of 2018 stumbles over a value that is "&" alone and over some characters of three bytes.
+            "[!-%'-~]{0,60}".prop_map(Value::Str),
             any::<u32>().prop_map(Value::U32),
             any::<u64>().prop_map(Value::Hex64),
             any::<u128>().prop_map(|guid| Value::Guid(Guid(guid))),

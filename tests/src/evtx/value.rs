@@ -159,6 +159,12 @@ impl From<&str> for Value {
     }
 }
 
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Str(text)
+    }
+}
+
 /// Appends UTF-16LE without a terminator.
 pub(super) fn utf16(text: &str, out: &mut Vec<u8>) {
     text.encode_utf16().for_each(|unit| out.extend(unit.to_le_bytes()));
