@@ -81,12 +81,6 @@ enum Stored {
     Empty,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Field {
-    name: Span,
-    value: Stored,
-}
-
 /// One record in Sigma's taxonomy: a source, a time and a flat table of fields.
 ///
 /// A field whose name stands several times is a list: a test on it holds if it holds for any member. Nested objects
@@ -95,9 +89,11 @@ struct Field {
 pub struct Event {
     source: Arc<EventSource>,
     time: Option<i64>,
+    /// All names, one after another, and where each ends.
     names: String,
+    name_ends: Vec<u32>,
     text: String,
-    fields: Vec<Field>,
+    values: Vec<Stored>,
     overflowed: bool,
 }
 
@@ -111,8 +107,9 @@ impl Event {
     pub fn clear(&mut self) {
         self.time = None;
         self.names.clear();
+        self.name_ends.clear();
         self.text.clear();
-        self.fields.clear();
+        self.values.clear();
         self.overflowed = false;
     }
 
@@ -174,10 +171,25 @@ impl Event {
 
     /// Removes every field of this name; tells whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.fields.len();
-        let names = &self.names;
-        self.fields.retain(|f| &names[f.name.range()] != name);
-        before != self.fields.len()
+        if self.get(name).is_none() {
+            return false;
+        }
+        let before = std::mem::take(self);
+        self.source = before.source;
+        self.time = before.time;
+        self.overflowed = before.overflowed;
+        let mut start = 0;
+        for (&end, &value) in before.name_ends.iter().zip(&before.values) {
+            let own = &before.names[start..end as usize];
+            start = end as usize;
+            if own != name {
+                self.names.push_str(own);
+                self.name_ends.push(self.names.len() as u32);
+                self.values.push(value);
+            }
+        }
+        self.text = before.text;
+        true
     }
 
     /// The first value under a name.
@@ -195,22 +207,27 @@ impl Event {
 
     /// Every value under a name, in order.
     pub fn get_all<'e>(&'e self, name: &str) -> impl Iterator<Item = Value<'e>> {
-        self.fields.iter().filter(move |f| &self.names[f.name.range()] == name).map(|f| self.value(f))
+        self.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// Every field in the order of its arrival.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Value<'_>)> {
-        self.fields.iter().map(|f| (&self.names[f.name.range()], self.value(f)))
+        let mut start = 0;
+        self.name_ends.iter().zip(&self.values).map(move |(&end, value)| {
+            let name = &self.names[start..end as usize];
+            start = end as usize;
+            (name, self.value(value))
+        })
     }
 
     /// How many values the event has.
     pub fn len(&self) -> usize {
-        self.fields.len()
+        self.values.len()
     }
 
     /// Whether the event has no value.
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.values.is_empty()
     }
 
     /// Whether a value was left out because the event reached 4 GiB of text.
@@ -218,8 +235,42 @@ impl Event {
         self.overflowed
     }
 
-    fn value(&self, field: &Field) -> Value<'_> {
-        match field.value {
+    /// All values' text, one after another.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// All names, one after another.
+    pub(crate) fn names(&self) -> &str {
+        &self.names
+    }
+
+    /// Where each name ends in [`Event::names`].
+    pub(crate) fn name_ends(&self) -> &[u32] {
+        &self.name_ends
+    }
+
+    /// A value by its place.
+    #[inline]
+    pub(crate) fn value_at(&self, at: usize) -> Value<'_> {
+        self.value(&self.values[at])
+    }
+
+    /// Every value: where its text stands in [`Event::text`], or itself where it has none there.
+    #[inline]
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Result<Range<usize>, Value<'static>>> {
+        self.values.iter().map(|value| match *value {
+            Stored::Number(span) | Stored::Str(span) => Ok(span.range()),
+            Stored::Null => Err(Value::Null),
+            Stored::Bool(truth) => Err(Value::Bool(truth)),
+            Stored::Int(int) => Err(Value::Int(int)),
+            Stored::Empty => Err(Value::Empty),
+        })
+    }
+
+    #[inline]
+    fn value(&self, value: &Stored) -> Value<'_> {
+        match *value {
             Stored::Null => Value::Null,
             Stored::Bool(b) => Value::Bool(b),
             Stored::Int(i) => Value::Int(i),
@@ -244,14 +295,15 @@ impl Event {
         }
     }
 
+    #[inline]
     fn entry(&mut self, name: &str, value: Stored) {
-        let start = self.names.len();
-        let (Ok(from), Ok(to)) = (u32::try_from(start), u32::try_from(start + name.len())) else {
+        let Ok(end) = u32::try_from(self.names.len() + name.len()) else {
             self.overflowed = true;
             return;
         };
         self.names.push_str(name);
-        self.fields.push(Field { name: Span { start: from, end: to }, value });
+        self.name_ends.push(end);
+        self.values.push(value);
     }
 }
 

@@ -8,6 +8,7 @@
 mod diagnostic;
 mod event;
 pub mod fold;
+mod matcher;
 pub mod number;
 mod parse;
 pub mod reference;

@@ -2,6 +2,7 @@
 
 use super::{Options, RuleSet, SourceFile};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::matcher::Matcher;
 use crate::parse::{self, Parsed};
 use crate::rule::Rule;
 use sha2::{Digest, Sha256};
@@ -39,7 +40,8 @@ impl Builder {
         self.rules.sort_by_key(|rule| rule.id);
         self.drop_repeats();
         let digest = digest(&self.rules, &self.options);
-        (RuleSet { rules: self.rules.into(), options: self.options, digest }, self.diagnostics)
+        let matcher = Matcher::new(&self.rules, self.options.cross_platform);
+        (RuleSet { rules: self.rules.into(), options: self.options, digest, matcher }, self.diagnostics)
     }
 
     fn drop_repeats(&mut self) {

@@ -9,6 +9,7 @@ pub use explain::Matched;
 pub use routing::{CrossPlatform, Route, route};
 
 use crate::event::Event;
+use crate::matcher::{self, Matcher};
 use crate::reference;
 use crate::rule::Rule;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub struct Hit {
 
 /// What matching one event writes to; one a thread, made by [`RuleSet::scratch`].
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch(matcher::Scratch);
 
 /// Thousands of rules, compiled; immutable and shared by all threads.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct RuleSet {
     rules: Arc<[Rule]>,
     options: Options,
     digest: [u8; 32],
+    matcher: Matcher,
 }
 
 impl RuleSet {
@@ -92,8 +94,7 @@ impl RuleSet {
     /// Base rules of correlations are reported too, marked by [`RuleSet::is_hidden`]; the caller feeds all hits to a
     /// correlator.
     pub fn matches(&self, event: &Event, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        let _ = scratch;
-        self.matches_plainly(event, hits);
+        self.matcher.matches(event, &mut scratch.0, hits);
     }
 
     /// Does what [`RuleSet::matches`] does by asking every rule in turn with the plain evaluator: the oracle for tests.
