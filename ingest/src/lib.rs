@@ -7,6 +7,7 @@
 
 mod artifact;
 mod limits;
+mod mapping;
 pub mod ndjson;
 pub mod origin;
 mod record;
@@ -14,6 +15,7 @@ mod run;
 
 pub use artifact::{Artifact, Kind, Platform};
 pub use limits::Limits;
+pub use mapping::{CaseResult, Mapping, Mappings, NeverMatched, TestReport};
 pub use origin::Origins;
 pub use record::{Actor, Context, Origin, Record};
 pub use run::{ArtifactReport, Config, Run, RunContext, Skipped};

@@ -1,0 +1,691 @@
+//! Owns compiling a mapping file: every key is known, every path, transform and table checked, and each finding names
+//! file, line and remedy. Loading never fails as a whole: a file with an error is left out, the others load.
+
+use super::expr::{self, Alternative, Condition, Expr, Parsing, Source, Test};
+use super::model::{Decoder, EventSection, Mapping, ProcessSection, Recognise};
+use super::path::{Path, Step};
+use super::transform::{Table, nearest};
+use super::walk::{Keep, Tree};
+use super::yaml::{self, Kind, Yaml};
+use crate::{Context, Platform};
+use rustc_hash::FxHashMap;
+use sandsift_sigma::{Diagnostic, EventSource, Severity};
+use std::sync::Arc;
+
+const FILE_KEYS: &[&str] = &[
+    "mapping",
+    "title",
+    "kind",
+    "recognise",
+    "priority",
+    "platform",
+    "one_run",
+    "context",
+    "partial",
+    "roots",
+    "tables",
+    "groups",
+    "processes",
+    "events",
+];
+const RECOGNISE_KEYS: &[&str] = &["has", "like", "lacks"];
+const PROCESS_KEYS: &[&str] =
+    &["each", "descend", "when", "unless", "pid", "parent", "image", "command_line", "name", "user", "start"];
+const EVENT_KEYS: &[&str] = &[
+    "name",
+    "each",
+    "descend",
+    "decoder",
+    "platforms",
+    "when",
+    "unless",
+    "process",
+    "parent",
+    "process_text",
+    "unless_process",
+    "once",
+    "time",
+    "id",
+    "channel",
+    "logsource",
+    "use",
+    "fields",
+];
+const ALTERNATIVE_KEYS: &[&str] = &["when", "unless", "value"];
+
+/// Compiles one file; `None` if it had an error.
+pub(super) fn compile(file: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Mapping> {
+    let file: Arc<str> = file.into();
+    let yaml = match yaml::parse(text) {
+        Ok(yaml) => yaml,
+        Err(broken) => {
+            findings.push(Diagnostic {
+                code: "not-yaml",
+                severity: Severity::Error,
+                file,
+                line: broken.line,
+                column: broken.column,
+                text: line_of(text, broken.line),
+                message: format!("not YAML: {}", broken.message),
+                help: "mend the notation at this place".to_owned(),
+                rule: None,
+            });
+            return None;
+        }
+    };
+    let mut compiler = Compiler {
+        file,
+        text,
+        findings,
+        failed: false,
+        paths: Vec::new(),
+        tables: FxHashMap::default(),
+        groups: FxHashMap::default(),
+        sets: Vec::new(),
+        scopes: Vec::new(),
+        roots: Vec::new(),
+    };
+    compiler.mapping(&yaml).filter(|_| !compiler.failed)
+}
+
+fn line_of(text: &str, line: u32) -> String {
+    text.lines().nth(line.saturating_sub(1) as usize).unwrap_or("").trim().chars().take(120).collect()
+}
+
+struct Compiler<'c> {
+    file: Arc<str>,
+    text: &'c str,
+    findings: &'c mut Vec<Diagnostic>,
+    failed: bool,
+    paths: Vec<(Box<str>, u32)>,
+    tables: FxHashMap<Box<str>, Arc<Table>>,
+    groups: FxHashMap<Box<str>, Vec<(Box<str>, Expr)>>,
+    sets: Vec<Box<str>>,
+    scopes: Vec<(Vec<Step>, Keep)>,
+    roots: Vec<Vec<Step>>,
+}
+
+impl Compiler<'_> {
+    fn error(&mut self, at: &Yaml, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
+        self.failed = true;
+        self.find(at, Severity::Error, code, message.into(), help.into());
+    }
+
+    fn find(&mut self, at: &Yaml, severity: Severity, code: &'static str, message: String, help: String) {
+        self.findings.push(Diagnostic {
+            code,
+            severity,
+            file: Arc::clone(&self.file),
+            line: at.line,
+            column: at.column,
+            text: line_of(self.text, at.line),
+            message,
+            help,
+            rule: None,
+        });
+    }
+
+    /// Refuses unknown keys, each with the nearest right one.
+    fn keys<'y>(&mut self, yaml: &'y Yaml, known: &[&str], what: &str) -> &'y [(Yaml, Yaml)] {
+        let Some(members) = yaml.members() else {
+            self.error(
+                yaml,
+                "bad-shape",
+                format!("{what} must be a map"),
+                format!("its keys are {}", known.join(", ")),
+            );
+            return &[];
+        };
+        for (at, (key, _)) in members.iter().enumerate() {
+            let name = key.scalar().unwrap_or("");
+            if !known.contains(&name) {
+                let help = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("the keys of {what} are {}", known.join(", ")),
+                };
+                self.error(key, "unknown-key", format!("unknown key '{name}' in {what}"), help);
+            }
+            if members[..at].iter().any(|(other, _)| other.scalar() == Some(name)) {
+                self.error(key, "repeated-key", format!("'{name}' stands twice"), "keep one of them");
+            }
+        }
+        members
+    }
+
+    fn text_of(&mut self, yaml: &Yaml, what: &str) -> Box<str> {
+        match yaml.scalar() {
+            Some(text) if !text.is_empty() => text.into(),
+            _ => {
+                self.error(yaml, "bad-shape", format!("{what} must be a text"), "write one word or line");
+                "".into()
+            }
+        }
+    }
+
+    fn flag(&mut self, yaml: Option<&Yaml>, what: &str) -> bool {
+        match yaml.map(|y| (y, y.scalar())) {
+            None | Some((_, Some("false"))) => false,
+            Some((_, Some("true"))) => true,
+            Some((at, _)) => {
+                self.error(at, "bad-shape", format!("{what} must be true or false"), "write true or false");
+                false
+            }
+        }
+    }
+
+    fn path(&mut self, yaml: &Yaml) -> Path {
+        match Path::parse(yaml.scalar().unwrap_or("")) {
+            Ok(path) => path,
+            Err(why) => {
+                self.error(yaml, "bad-path", why, "docs/mappings.md tells how a path is written");
+                Path { steps: Vec::new() }
+            }
+        }
+    }
+
+    fn texts(&mut self, yaml: &Yaml, what: &str) -> Vec<Box<str>> {
+        yaml.items().iter().map(|item| self.text_of(item, what)).collect()
+    }
+
+    fn mapping(&mut self, yaml: &Yaml) -> Option<Mapping> {
+        self.keys(yaml, FILE_KEYS, "a mapping file");
+        let Some(name) = yaml.get("mapping").cloned() else {
+            self.error(yaml, "missing-key", "a mapping needs a name", "begin the file with `mapping: NAME`");
+            return None;
+        };
+        let name = self.text_of(&name, "the mapping's name");
+        let title = yaml.get("title").map_or_else(|| name.clone(), |t| self.text_of(t, "the title"));
+        let kinds = yaml.get("kind").map_or_else(|| vec![name.clone()], |k| self.texts(k, "a kind"));
+        let priority = match yaml.get("priority") {
+            None => 0,
+            Some(at) => at.scalar().and_then(|t| t.parse().ok()).unwrap_or_else(|| {
+                self.error(at, "bad-shape", "the priority must be a number", "write 0, 10 or -10");
+                0
+            }),
+        };
+        self.read_tables(yaml);
+        self.roots = match yaml.get("roots") {
+            None => vec![Vec::new()],
+            Some(roots) => roots.items().iter().map(|root| self.path(root).steps).collect(),
+        };
+        self.read_groups(yaml);
+        let recognise = yaml.get("recognise").map(|r| self.recognise(r)).unwrap_or_default();
+        let context = match yaml.get("context").map(|c| (c, c.scalar())) {
+            None | Some((_, Some("used"))) => Context::Used,
+            Some((_, Some("whole"))) => Context::Whole,
+            Some((at, _)) => {
+                self.error(at, "bad-shape", "the context must be used or whole", "write `context: used`");
+                Context::Used
+            }
+        };
+        let (one_run, partial) = (self.flag(yaml.get("one_run"), "one_run"), self.flag(yaml.get("partial"), "partial"));
+
+        let mut prepare = Tree::default();
+        let mut walk = Tree::default();
+        // The report itself is a scope, so that the platform can be read from it and `^` finds it from a flat list.
+        let platform = yaml.get("platform").map(|p| self.platform(p)).unwrap_or_default();
+        let root_scope = (!platform.alternatives.is_empty()).then(|| {
+            let mut keep = Keep::nothing();
+            each_path(&platform, false, &mut |path| keep.add(path));
+            let sections = ["processes", "events"].map(|key| yaml.get(key).map(Yaml::items).unwrap_or_default());
+            let of_lines = sections.concat().iter().all(|section| section.get("each").is_none());
+            self.scope(if of_lines { vec![Step::Items] } else { Vec::new() }, keep)
+        });
+
+        let mut processes = Vec::new();
+        for section in yaml.get("processes").map(Yaml::items).unwrap_or_default() {
+            processes.extend(self.process(section, processes.len(), &mut prepare));
+        }
+        let mut events = Vec::new();
+        for section in yaml.get("events").map(Yaml::items).unwrap_or_default() {
+            events.extend(self.event(section, events.len(), &mut walk));
+        }
+        if events.is_empty() {
+            self.error(yaml, "missing-key", "a mapping needs at least one event", "add a list `events`");
+        }
+        self.lay_scopes(processes.len(), &mut prepare, &mut walk);
+        if let Some(name) = prepare.overlap().or_else(|| walk.overlap()) {
+            let message = format!("'{name}' is both a field of a record and holds records of its own");
+            self.error(
+                yaml,
+                "overlapping-records",
+                message,
+                "read it in the section of its own records alone, with `^` for what stands around",
+            );
+        }
+        Some(Mapping {
+            name,
+            title,
+            file: Arc::clone(&self.file),
+            kinds,
+            recognise,
+            priority,
+            platform,
+            one_run,
+            context,
+            partial,
+            prepare,
+            root_scope,
+            walk,
+            scopes: self.scopes.len(),
+            processes,
+            events,
+            paths: std::mem::take(&mut self.paths),
+        })
+    }
+
+    fn read_tables(&mut self, yaml: &Yaml) {
+        for (name, table) in yaml.get("tables").and_then(Yaml::members).unwrap_or_default() {
+            let mut entries = FxHashMap::default();
+            for (key, value) in table.members().unwrap_or_default() {
+                let (key, value) = (self.text_of(key, "a table's key"), self.text_of(value, "a table's value"));
+                entries.insert(key.to_lowercase().into(), value);
+            }
+            if entries.is_empty() {
+                self.error(table, "bad-shape", "a table must be a map of texts", "write `key: value` lines");
+            }
+            let name = self.text_of(name, "a table's name");
+            self.tables.insert(name, Arc::new(Table(entries)));
+        }
+    }
+
+    fn read_groups(&mut self, yaml: &Yaml) {
+        for (name, fields) in yaml.get("groups").and_then(Yaml::members).unwrap_or_default() {
+            let fields = self.fields(fields);
+            let name = self.text_of(name, "a group's name");
+            self.groups.insert(name, fields);
+        }
+    }
+
+    fn recognise(&mut self, yaml: &Yaml) -> Vec<Recognise> {
+        let mut ways = Vec::new();
+        for way in yaml.items() {
+            self.keys(way, RECOGNISE_KEYS, "`recognise`");
+            let mut paths = |key: &str| -> Vec<Path> {
+                way.get(key).map(Yaml::items).unwrap_or_default().iter().map(|path| self.path(path)).collect()
+            };
+            let (has, lacks) = (paths("has"), paths("lacks"));
+            let mut like = Vec::new();
+            for (path, patterns) in way.get("like").and_then(Yaml::members).unwrap_or_default() {
+                like.push((self.path(path), self.texts(patterns, "a pattern")));
+            }
+            if has.is_empty() && like.is_empty() {
+                self.error(
+                    way,
+                    "bad-shape",
+                    "a way to recognise needs `has` or `like`",
+                    "name a path that only this format has",
+                );
+            }
+            ways.push(Recognise { has, like, lacks });
+        }
+        ways
+    }
+
+    /// `platform: windows`, or where in the report it stands.
+    fn platform(&mut self, yaml: &Yaml) -> Expr {
+        match yaml.scalar() {
+            Some(name) if platform_of(name).is_some() => Expr {
+                alternatives: vec![Alternative {
+                    when: Vec::new(),
+                    source: Source::Constant(expr::Constant::Text(name.into())),
+                    transforms: Vec::new(),
+                }],
+                all: false,
+            },
+            _ => self.expr(yaml),
+        }
+    }
+
+    fn process(&mut self, yaml: &Yaml, end: usize, prepare: &mut Tree) -> Option<ProcessSection> {
+        self.keys(yaml, PROCESS_KEYS, "a process section");
+        let each = self.each(yaml)?;
+        let mut part = |key: &str| yaml.get(key).map(|y| self.expr(y)).unwrap_or_default();
+        let (pid, parent, image) = (part("pid"), part("parent"), part("image"));
+        let (command_line, name, user, start) = (part("command_line"), part("name"), part("user"), part("start"));
+        let section = ProcessSection {
+            descend: yaml.get("descend").map(|d| self.path(d)),
+            when: self.conditions(yaml),
+            pid,
+            parent,
+            image,
+            command_line,
+            name,
+            user,
+            start,
+        };
+        let exprs = [
+            &section.pid,
+            &section.parent,
+            &section.image,
+            &section.command_line,
+            &section.name,
+            &section.user,
+            &section.start,
+        ];
+        let keep = keep(exprs.into_iter(), &section.when, section.descend.as_ref());
+        let enclosing = enclosing(exprs.into_iter(), &section.when);
+        self.lay(&each, end, keep, enclosing, prepare);
+        Some(section)
+    }
+
+    fn event(&mut self, yaml: &Yaml, end: usize, walk: &mut Tree) -> Option<EventSection> {
+        self.keys(yaml, EVENT_KEYS, "an event section");
+        let each = self.each(yaml)?;
+        let decoder = match yaml.get("decoder").map(|d| (d, d.scalar())) {
+            None => Decoder::Fields,
+            Some((_, Some("windows_event"))) => Decoder::WindowsEvent,
+            Some((at, _)) => {
+                self.error(at, "unknown-decoder", "unknown decoder", "there is `windows_event`");
+                return None;
+            }
+        };
+        let mut fields = Vec::new();
+        for group in yaml.get("use").map(Yaml::items).unwrap_or_default() {
+            let name = group.scalar().unwrap_or("");
+            match self.groups.get(name) {
+                Some(group) => fields.extend(group.iter().cloned()),
+                None => {
+                    self.error(group, "unknown-group", format!("unknown group '{name}'"), "define it under `groups`")
+                }
+            }
+        }
+        for (name, expr) in yaml.get("fields").map(|f| self.fields(f)).unwrap_or_default() {
+            // A section's own field stands instead of the group's.
+            fields.retain(|(known, _): &(Box<str>, Expr)| *known != name);
+            fields.push((name, expr));
+        }
+        if fields.is_empty() && decoder == Decoder::Fields {
+            self.error(yaml, "missing-key", "an event needs fields", "add `fields` or `use`");
+        }
+        let platforms = self.platforms(yaml);
+        let sources = self.logsource(yaml, decoder)?;
+        let once = yaml.get("once").map(|once| {
+            let (set, key) = match once.members() {
+                Some([(set, key)]) => (self.text_of(set, "a set's name"), self.expr(key)),
+                _ => {
+                    self.error(once, "bad-shape", "`once` must name a set and a key", "write `once: {created: pid}`");
+                    ("".into(), Expr::default())
+                }
+            };
+            let known = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+                self.sets.push(set);
+                self.sets.len() - 1
+            });
+            (known as u16, key)
+        });
+        let mut part = |key: &str| yaml.get(key).map(|y| self.expr(y));
+        let (process, parent, process_text) = (part("process"), part("parent"), part("process_text"));
+        let (unless_process, time, id) = (part("unless_process"), part("time"), part("id"));
+        let section = EventSection {
+            name: yaml.get("name").map_or_else(|| "event".into(), |n| self.text_of(n, "an event's name")),
+            line: yaml.line,
+            decoder,
+            descend: yaml.get("descend").map(|d| self.path(d)),
+            platforms,
+            when: self.conditions(yaml),
+            process,
+            parent,
+            process_text,
+            unless_process,
+            once,
+            time,
+            id,
+            channel: yaml.get("channel").map(|c| self.text_of(c, "a channel")),
+            sources,
+            fields,
+        };
+        let exprs: Vec<&Expr> = [&section.process, &section.parent, &section.process_text, &section.unless_process]
+            .into_iter()
+            .chain([&section.time, &section.id])
+            .flatten()
+            .chain(section.once.iter().map(|(_, key)| key))
+            .chain(section.fields.iter().map(|(_, expr)| expr))
+            .collect();
+        let keep = match section.decoder {
+            Decoder::WindowsEvent => Keep::All,
+            Decoder::Fields => keep(exprs.iter().copied(), &section.when, section.descend.as_ref()),
+        };
+        let enclosing = enclosing(exprs.iter().copied(), &section.when).filter(|_| section.descend.is_none());
+        self.lay(&each, end, keep, enclosing, walk);
+        Some(section)
+    }
+
+    fn platforms(&mut self, yaml: &Yaml) -> Vec<Platform> {
+        let mut platforms = Vec::new();
+        for item in yaml.get("platforms").map(Yaml::items).unwrap_or_default() {
+            match item.scalar().and_then(platform_of) {
+                Some(platform) => platforms.push(platform),
+                None => self.error(item, "unknown-platform", "unknown platform", "there are windows, linux, macos"),
+            }
+        }
+        platforms
+    }
+
+    /// The source by platform: none, windows, linux, macos.
+    fn logsource(&mut self, yaml: &Yaml, decoder: Decoder) -> Option<[Arc<EventSource>; 4]> {
+        let nothing = || EventSource::new(None, [], []);
+        let Some(logsource) = yaml.get("logsource") else {
+            if decoder == Decoder::Fields {
+                self.error(
+                    yaml,
+                    "missing-key",
+                    "an event needs a logsource",
+                    "add `logsource: {category: process_creation}`",
+                );
+            }
+            return Some([nothing(), nothing(), nothing(), nothing()]);
+        };
+        self.keys(logsource, &["product", "category", "service"], "a logsource");
+        let mut names = |key: &str| logsource.get(key).map(|n| self.texts(n, "a logsource's part")).unwrap_or_default();
+        let (product, categories, services) = (names("product"), names("category"), names("service"));
+        let source = |platform: Option<Platform>| {
+            // `none` is how a log that is no platform's, such as a proxy's, says so.
+            let product = match product.first().map(|p| &**p) {
+                Some("none") => None,
+                Some(product) => Some(product),
+                None => platform.map(Platform::as_str),
+            };
+            EventSource::new(product, categories.iter().map(|c| &**c), services.iter().map(|s| &**s))
+        };
+        let [windows, linux, macos] = Platform::ALL.map(|platform| source(Some(platform)));
+        Some([source(None), windows, linux, macos])
+    }
+
+    fn each(&mut self, yaml: &Yaml) -> Option<(Vec<Step>, Yaml)> {
+        let each = match yaml.get("each") {
+            // Without a path, the document itself is the record, or each member where it is a list.
+            None => return Some((vec![Step::Items], yaml.clone())),
+            Some(each) => each,
+        };
+        let path = self.path(each);
+        if path.steps.iter().any(|step| matches!(step, Step::Index(_) | Step::Where(..))) {
+            self.error(each, "bad-path", "`each` walks names, `[]` and `*` alone", "put the choice under `when`");
+            return None;
+        }
+        Some((path.steps, each.clone()))
+    }
+
+    /// Lays the records of a section into the tree, below each root, and the scope that it refers to.
+    fn lay(
+        &mut self,
+        (each, at): &(Vec<Step>, Yaml),
+        end: usize,
+        keep: Keep,
+        enclosing: Option<Keep>,
+        tree: &mut Tree,
+    ) {
+        for root in self.roots.clone() {
+            let steps: Vec<Step> = root.iter().chain(each).cloned().collect();
+            if !tree.end(&steps, end, keep.clone()) {
+                self.error(at, "bad-path", "a root walks names, `[]` and `*` alone", "put the choice under `when`");
+            }
+        }
+        if let Some(keep) = enclosing {
+            // What `^` means: the nearest list member around, else the report itself.
+            let around =
+                each[..each.len().saturating_sub(1)].iter().rposition(|s| matches!(s, Step::Items | Step::Members));
+            let steps = around.map_or(Vec::new(), |last| each[..=last].to_vec());
+            self.scope(steps, keep);
+        }
+    }
+
+    fn scope(&mut self, steps: Vec<Step>, keep: Keep) -> usize {
+        if let Some(known) = self.scopes.iter().position(|(other, _)| *other == steps) {
+            if let (Keep::Names(names), Keep::Names(more)) = (&mut self.scopes[known].1, &keep) {
+                names.extend(more.iter().cloned());
+            } else {
+                self.scopes[known].1 = Keep::All;
+            }
+            return known;
+        }
+        self.scopes.push((steps, keep));
+        self.scopes.len() - 1
+    }
+
+    fn lay_scopes(&mut self, first_end: usize, prepare: &mut Tree, walk: &mut Tree) {
+        for (scope, (steps, keep)) in self.scopes.iter().enumerate() {
+            for root in &self.roots {
+                let steps: Vec<Step> = root.iter().chain(steps).cloned().collect();
+                prepare.end(&steps, first_end + scope, keep.clone());
+                prepare.scope(&steps, scope);
+                walk.scope(&steps, scope);
+            }
+        }
+    }
+
+    fn fields(&mut self, yaml: &Yaml) -> Vec<(Box<str>, Expr)> {
+        let Some(members) = yaml.members() else {
+            self.error(yaml, "bad-shape", "fields must be a map", "write `Field: path | transform` lines");
+            return Vec::new();
+        };
+        members.iter().map(|(name, value)| (self.text_of(name, "a field's name"), self.expr(value))).collect()
+    }
+
+    /// An expression, a list of alternatives, `{all: […]}` or `{when: …, value: …}`.
+    fn expr(&mut self, yaml: &Yaml) -> Expr {
+        if let Some(all) = yaml.get("all") {
+            self.keys(yaml, &["all"], "a field with `all`");
+            return Expr { all: true, ..self.expr(all) };
+        }
+        let alternatives = yaml.items().iter().filter_map(|item| self.alternative(item)).collect();
+        Expr { alternatives, all: false }
+    }
+
+    fn alternative(&mut self, yaml: &Yaml) -> Option<Alternative> {
+        let (value, when) = match &yaml.value {
+            Kind::Scalar(..) => (yaml, Vec::new()),
+            Kind::Map(_) => {
+                self.keys(yaml, ALTERNATIVE_KEYS, "an alternative");
+                let Some(value) = yaml.get("value") else {
+                    self.error(yaml, "missing-key", "an alternative needs a value", "write `{when: …, value: …}`");
+                    return None;
+                };
+                (value, self.conditions(yaml))
+            }
+            Kind::List(_) => {
+                self.error(yaml, "bad-shape", "a list stands in a list", "write one list of alternatives");
+                return None;
+            }
+        };
+        let mut parsing = Parsing { tables: &self.tables, paths: &mut self.paths };
+        match expr::parse(value.scalar().unwrap_or(""), value.line, &mut parsing) {
+            Ok(alternative) => Some(Alternative { when, ..alternative }),
+            Err((code, message, help)) => {
+                self.error(value, code, message, help);
+                None
+            }
+        }
+    }
+
+    /// What stands under `when` and `unless`.
+    fn conditions(&mut self, yaml: &Yaml) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        for (key, negated) in [("when", false), ("unless", true)] {
+            let Some(map) = yaml.get(key) else { continue };
+            if map.members().is_none() {
+                self.error(
+                    map,
+                    "bad-shape",
+                    format!("`{key}` must be a map"),
+                    "write `{path: text}` or `{path: {exists: true}}`",
+                );
+            }
+            for (path, test) in map.members().unwrap_or_default() {
+                let mut parsing = Parsing { tables: &self.tables, paths: &mut self.paths };
+                let source = match expr::source(path.scalar().unwrap_or(""), path.line, &mut parsing) {
+                    Ok(source) => source,
+                    Err((code, message, help)) => {
+                        self.error(path, code, message, help);
+                        continue;
+                    }
+                };
+                let test = match test.get("exists") {
+                    Some(exists) => {
+                        self.keys(test, &["exists"], "a condition");
+                        Test::Exists(self.flag(Some(exists), "exists"))
+                    }
+                    None => Test::Any(self.texts(test, "a condition's text").into()),
+                };
+                conditions.push(Condition { source, test, negated });
+            }
+        }
+        conditions
+    }
+}
+
+pub(super) fn platform_of(name: &str) -> Option<Platform> {
+    Platform::ALL.into_iter().find(|platform| platform.as_str().eq_ignore_ascii_case(name))
+}
+
+fn each_path(expr: &Expr, of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
+    for alternative in &expr.alternatives {
+        let sources = alternative.when.iter().map(|condition| &condition.source).chain([&alternative.source]);
+        for source in sources {
+            if let Source::Path { path, enclosing, .. } = source
+                && *enclosing == of_enclosing
+            {
+                found(path);
+            }
+        }
+    }
+}
+
+fn each_condition(conditions: &[Condition], of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
+    for condition in conditions {
+        if let Source::Path { path, enclosing, .. } = &condition.source
+            && *enclosing == of_enclosing
+        {
+            found(path);
+        }
+    }
+}
+
+/// What a section needs of its records.
+fn keep<'e>(exprs: impl Iterator<Item = &'e Expr>, when: &[Condition], descend: Option<&Path>) -> Keep {
+    let mut keep = Keep::nothing();
+    let whole_tree = descend.is_some();
+    for expr in exprs {
+        each_path(expr, false, &mut |path| keep.add(path));
+        // Below `descend`, `^` is the record above, which is of the same kind.
+        if whole_tree {
+            each_path(expr, true, &mut |path| keep.add(path));
+        }
+    }
+    each_condition(when, false, &mut |path| keep.add(path));
+    if let Some(descend) = descend {
+        keep.add(descend);
+    }
+    keep
+}
+
+/// What a section needs of the record around; `None` if nothing.
+fn enclosing<'e>(exprs: impl Iterator<Item = &'e Expr>, when: &[Condition]) -> Option<Keep> {
+    let mut keep: Option<Keep> = None;
+    let mut add = |path: &Path| keep.get_or_insert_with(Keep::nothing).add(path);
+    for expr in exprs {
+        each_path(expr, true, &mut add);
+    }
+    each_condition(when, true, &mut add);
+    keep
+}
