@@ -59,17 +59,12 @@ pub(super) fn compile(file: &str, text: &str, findings: &mut Vec<Diagnostic>) ->
     let yaml = match yaml::parse(text) {
         Ok(yaml) => yaml,
         Err(broken) => {
-            findings.push(Diagnostic {
-                code: "not-yaml",
-                severity: Severity::Error,
-                file,
-                line: broken.line,
-                column: broken.column,
-                text: line_of(text, broken.line),
-                message: format!("not YAML: {}", broken.message),
-                help: "mend the notation at this place".to_owned(),
-                rule: None,
-            });
+            let message = format!("not YAML: {}", broken.message);
+            let mut finding =
+                Diagnostic::of_file("not-yaml", Severity::Error, file, message, "mend the notation at this place");
+            (finding.line, finding.column) = (broken.line, broken.column);
+            finding.source_line = line_of(text, broken.line);
+            findings.push(finding);
             return None;
         }
     };
@@ -108,21 +103,11 @@ struct Compiler<'c> {
 impl Compiler<'_> {
     fn error(&mut self, at: &Yaml, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
         self.failed = true;
-        self.find(at, Severity::Error, code, message.into(), help.into());
-    }
-
-    fn find(&mut self, at: &Yaml, severity: Severity, code: &'static str, message: String, help: String) {
-        self.findings.push(Diagnostic {
-            code,
-            severity,
-            file: Arc::clone(&self.file),
-            line: at.line,
-            column: at.column,
-            text: line_of(self.text, at.line),
-            message,
-            help,
-            rule: None,
-        });
+        let mut finding = Diagnostic::of_file(code, Severity::Error, Arc::clone(&self.file), message, help);
+        (finding.line, finding.column) = (at.line, at.column);
+        finding.text = at.scalar().unwrap_or("").chars().take(120).collect();
+        finding.source_line = line_of(self.text, at.line);
+        self.findings.push(finding);
     }
 
     /// Refuses unknown keys, each with the nearest right one.

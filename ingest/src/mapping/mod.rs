@@ -56,17 +56,10 @@ impl Mappings {
         for (file, text) in files {
             let Some(mapping) = compile::compile(file, text, &mut findings) else { continue };
             if let Some(other) = mappings.iter().find(|other| other.name == mapping.name) {
-                findings.push(Diagnostic {
-                    code: "repeated-mapping",
-                    severity: Severity::Error,
-                    file: Arc::clone(&mapping.file),
-                    line: 1,
-                    column: 0,
-                    text: mapping.name.to_string(),
-                    message: format!("the name '{}' is that of {} too", mapping.name, other.file),
-                    help: "give each mapping a name of its own".to_owned(),
-                    rule: None,
-                });
+                let message = format!("the name '{}' is that of {} too", mapping.name, other.file);
+                let help = "give each mapping a name of its own";
+                let file = Arc::clone(&mapping.file);
+                findings.push(Diagnostic::of_file("repeated-mapping", Severity::Error, file, message, help));
                 continue;
             }
             mappings.push(Arc::new(mapping));
