@@ -6,12 +6,15 @@
 #![deny(missing_docs)]
 
 mod artifact;
+mod decode;
+mod evtx;
 mod limits;
 mod mapping;
 pub mod ndjson;
 pub mod origin;
 mod record;
 mod run;
+mod windows;
 
 pub use artifact::{Artifact, Kind, Platform};
 pub use limits::Limits;

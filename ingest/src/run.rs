@@ -1,7 +1,8 @@
 //! Owns one completion's reading: artifact after artifact, each record once, and at the end who caused what.
 
-use crate::origin::OriginRules;
-use crate::{Artifact, Kind, Limits, Origins, Platform, Record};
+use crate::decode::{self, Emitter, Seen};
+use crate::origin::{OriginRules, Origins, Tracker};
+use crate::{Artifact, Kind, Limits, Platform, Record};
 use sandsift_sigma::EventSource;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,12 +53,14 @@ pub struct ArtifactReport {
     pub kind: Option<Kind>,
     /// The platform that the artifact speaks of, where it can tell.
     pub platform: Option<Platform>,
-    /// Records seen.
+    /// Records seen. What could not be read at all, such as a damaged chunk, counts as one.
     pub records: u64,
-    /// Events handed out, by category, else service, else `none`.
+    /// Events handed out, by category, else service, else `none`; one record may give several.
     pub events: BTreeMap<String, u64>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
+    /// What was noticed without anything being left out by it, such as a kind that is named wrongly.
+    pub notes: Vec<Skipped>,
 }
 
 /// Reads the artifacts of one completion.
@@ -65,26 +68,48 @@ pub struct ArtifactReport {
 pub struct Run {
     config: Arc<Config>,
     context: RunContext,
+    seen: Seen,
+    tracker: Tracker,
+    records: u64,
 }
 
 impl Run {
     /// Starts reading a completion.
     pub fn new(config: Arc<Config>, context: RunContext) -> Self {
-        Self { config, context }
+        let mut tracker = Tracker::new(Arc::clone(&config.origins), &config.limits);
+        tracker.sample(context.sample_name.as_deref(), context.sample_sha256.as_deref());
+        if let Some(sandbox) = &context.sandbox {
+            tracker.sandbox(sandbox);
+        }
+        Self { config, context, seen: Seen::default(), tracker, records: 0 }
     }
 
     /// Reads one artifact and hands each record to `sink` as it is read; `Break` ends the reading.
+    ///
+    /// Never fails: what cannot be read is counted by reason in the report. A record of an event log that was read
+    /// before in this run, from this artifact or another, is counted as `duplicate-record` and not handed out again.
     pub fn read(
         &mut self,
         artifact: &Artifact<'_>,
         sink: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
     ) -> ArtifactReport {
-        let _ = (&self.config, &self.context, artifact, sink);
-        ArtifactReport::default()
+        let (config, context) = (&self.config, &self.context);
+        let mut out =
+            Emitter::new(config, context, artifact, &mut self.seen, &mut self.tracker, &mut self.records, sink);
+        let limit = config.limits.artifact_bytes;
+        if artifact.bytes.len() as u64 > limit {
+            out.lost("artifact-bytes", || {
+                let size = artifact.bytes.len();
+                format!("'{}' has {size} bytes, more than {limit} (limits.artifact_bytes)", artifact.name)
+            });
+        } else {
+            decode::read(artifact.name, artifact.kind, artifact.bytes, &mut out);
+        }
+        out.finish()
     }
 
     /// Ends the reading and tells who caused what.
     pub fn finish(self) -> Origins {
-        Origins::default()
+        self.tracker.finish()
     }
 }

@@ -19,6 +19,10 @@ pub struct EventSource {
     pub categories: Vec<Box<str>>,
     /// Every service that the event belongs to, sorted.
     pub services: Vec<Box<str>>,
+    /// Fields that no event of this source can carry though its category has them, sorted: a Security 4688 is a
+    /// `process_creation` without `OriginalFileName`. A rule that fires only because such a field is missing says
+    /// nothing; who shows matches can tell by this list.
+    pub absent: Vec<Box<str>>,
 }
 
 impl EventSource {
@@ -38,7 +42,23 @@ impl EventSource {
             product: product.map(|p| p.to_lowercase().into()),
             categories: set(categories),
             services: set(services),
+            absent: Vec::new(),
         })
+    }
+
+    /// Makes the same source with fields that its events cannot carry; names keep their case.
+    pub fn without<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> Arc<Self> {
+        let mut absent: Vec<Box<str>> = fields.into_iter().map(Into::into).collect();
+        absent.sort();
+        absent.dedup();
+        Arc::new(Self { absent, ..self.clone() })
+    }
+
+    /// One word for the source in statistics: its most particular category, else its service, else `none`.
+    pub fn label(&self) -> &str {
+        // `registry_event` says less than the `registry_set` beside it.
+        let particular = self.categories.iter().find(|c| ***c != *"registry_event");
+        particular.or(self.categories.first()).or(self.services.first()).map_or("none", |name| name)
     }
 }
 

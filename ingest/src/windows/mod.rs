@@ -1,0 +1,16 @@
+//! Windows event logs, whatever they are written in: what a record means in Sigma's taxonomy. The formats themselves
+//! (binary, XML, JSON) hand the parts of a record to [`WindowsRecord`] and know no rule.
+
+mod builtin;
+mod json;
+mod logsource;
+mod plain;
+mod record;
+mod text;
+mod values;
+mod xml;
+
+pub(crate) use json::EventJson;
+pub(crate) use plain::Plain;
+pub(crate) use record::{Repeats, WindowsRecord};
+pub(crate) use xml::{EventXml, fill as xml_record};

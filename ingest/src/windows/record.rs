@@ -1,0 +1,195 @@
+//! Owns a record of a Windows event log on its way to events: takes the parts that a format found, names the fields as
+//! Sigma does, finds the logsource and hands out the event and those that follow from it.
+
+use super::builtin::{self, Builtin};
+use super::logsource::{self, Channel, KeyChange};
+use super::values;
+use crate::decode::{Emitter, Place};
+use crate::{Context, Platform};
+use sandsift_sigma::{Event, Value};
+use std::ops::ControlFlow;
+
+/// Whether a file may hold a record twice and mean two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// A log's own file: the same record again is a snapshot of it.
+    Drop,
+    /// Lines that someone wrote, each counting for itself.
+    Keep,
+}
+
+/// One record in the making; used again for the next.
+#[derive(Debug, Default)]
+pub(crate) struct WindowsRecord {
+    event: Event,
+    derived: Event,
+    buffer: String,
+    channel: String,
+    /// The channel found last: records come in runs of one channel.
+    known: Option<(String, Option<&'static Channel>)>,
+    computer: String,
+    provider: String,
+    id: Option<u32>,
+    number: Option<u64>,
+    time: Option<i64>,
+    /// The names of `System` that the data took over, by their place in [`SYSTEM`].
+    taken: u32,
+    /// Whether a hash has a field of its own.
+    single_hash: bool,
+}
+
+/// Names that `System` gives; data of the same name wins.
+const SYSTEM: &[&str] = &[
+    "EventID",
+    "Channel",
+    "Computer",
+    "Version",
+    "Level",
+    "Task",
+    "Opcode",
+    "Keywords",
+    "EventRecordID",
+    "Provider_Name",
+    "Provider_Guid",
+    "Provider_EventSourceName",
+    "EventID_Qualifiers",
+    "TimeCreated_SystemTime",
+    "Correlation_ActivityID",
+    "Correlation_RelatedActivityID",
+    "Execution_ProcessID",
+    "Execution_ThreadID",
+    "Security_UserID",
+    "Message",
+];
+
+impl WindowsRecord {
+    /// Forgets the record before.
+    pub(crate) fn clear(&mut self) {
+        self.event.clear();
+        self.channel.clear();
+        self.computer.clear();
+        self.provider.clear();
+        (self.id, self.number, self.time, self.taken, self.single_hash) = (None, None, None, 0, false);
+    }
+
+    /// The event in the making.
+    pub(crate) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Takes a part of `System`: an element's text under its name, an attribute under `Element_Attribute`.
+    pub(crate) fn system(&mut self, name: &str, value: Value<'_>) {
+        match (name, value) {
+            ("EventID", value) => {
+                self.id = number(value).and_then(|n| u32::try_from(n).ok());
+                match self.id {
+                    Some(id) => self.event.push(name, Value::Int(i64::from(id))),
+                    None => self.event.push(name, value),
+                }
+                return;
+            }
+            ("EventRecordID", value) => self.number = number(value),
+            ("Channel", Value::Str(text)) => text.clone_into(&mut self.channel),
+            ("Computer", Value::Str(text)) => text.clone_into(&mut self.computer),
+            ("Provider_Name", Value::Str(text)) => text.clone_into(&mut self.provider),
+            ("TimeCreated_SystemTime", Value::Str(text)) => self.time = values::time(text),
+            _ => {}
+        }
+        self.event.push(name, value);
+    }
+
+    /// Sets the record's time, where the format has it as a number: nanoseconds since 1970.
+    pub(crate) fn set_time(&mut self, nanoseconds: Option<i64>) {
+        self.time = nanoseconds;
+    }
+
+    /// Takes a value of `EventData` or `UserData` under its name, which wins over the same name of `System`.
+    pub(crate) fn data(&mut self, name: &str, value: Value<'_>) {
+        if let Some(place) = SYSTEM.iter().position(|s| *s == name)
+            && self.taken & (1 << place) == 0
+        {
+            self.taken |= 1 << place;
+            self.event.remove(name);
+        }
+        self.single_hash |= values::is_hash_field(name);
+        match value {
+            Value::Str(text) => values::push(&mut self.event, name, text, &mut self.buffer),
+            value => self.event.push(name, value),
+        }
+        if name.contains(' ') {
+            // Rules write Defender's `Threat Name` as `ThreatName`, one `Feature Name` as `Feature_Name`.
+            self.buffer.clear();
+            self.buffer.extend(name.chars().filter(|c| *c != ' '));
+            self.event.push(&self.buffer, value);
+            self.buffer.clear();
+            self.buffer.extend(name.chars().map(|c| if c == ' ' { '_' } else { c }));
+            self.event.push(&self.buffer, value);
+        }
+    }
+
+    /// Takes a value of `EventData` without a name.
+    pub(crate) fn unnamed(&mut self, value: Value<'_>) {
+        self.event.push("Data", value);
+    }
+
+    /// Hands out the record: its event with the logsource that channel and id give, and what follows from it.
+    pub(crate) fn finish(&mut self, repeats: Repeats, out: &mut Emitter<'_>) -> ControlFlow<()> {
+        out.begin()?;
+        out.platform(Platform::Windows);
+        let channel = self.find_channel();
+        if let (Some(number), Repeats::Drop) = (self.number, repeats) {
+            let second = self.time.unwrap_or(0).div_euclid(1_000_000_000);
+            let event = u64::from(self.id.unwrap_or(0));
+            if !out.is_new(&self.channel, number, &self.computer, event, second) {
+                return ControlFlow::Continue(());
+            }
+        }
+        if self.single_hash {
+            values::complete(&mut self.event, &mut self.buffer);
+        }
+        self.event.set_time(self.time);
+        let id = self.id.unwrap_or(0);
+        let event = &self.event;
+        let key_change = || event.get_str("EventType").and_then(KeyChange::of);
+        let source = channel.map_or(logsource::windows(), |c| c.source(id, key_change));
+        self.event.set_source(&source.clone());
+        let place = Place {
+            channel: Some(self.channel.as_str()).filter(|c| !c.is_empty()),
+            id: self.number,
+            context: Context::Whole,
+            partial: false,
+        };
+        out.emit(&self.event, &place)?;
+        if let Some(builtin) = channel.and_then(|c| Builtin::of(c.name, id))
+            && builtin::derive(builtin, &self.event, &mut self.derived, &mut self.buffer)
+        {
+            self.derived.set_time(self.time);
+            out.emit(&self.derived, &place)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn find_channel(&mut self) -> Option<&'static Channel> {
+        if self.channel.is_empty() {
+            let channel = logsource::channel_of_provider(&self.provider)?;
+            channel.name.clone_into(&mut self.channel);
+            return Some(channel);
+        }
+        match &self.known {
+            Some((name, channel)) if *name == self.channel => *channel,
+            _ => {
+                let channel = logsource::channel(&self.channel);
+                self.known = Some((self.channel.clone(), channel));
+                channel
+            }
+        }
+    }
+}
+
+fn number(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::Int(n) => u64::try_from(n).ok(),
+        Value::Str(text) | Value::Number(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
