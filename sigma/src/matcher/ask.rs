@@ -1,7 +1,7 @@
 //! Owns the answers: what a node of the program comes to for one event, each worked out once and only when asked.
 
 use super::literals::{Hits, Literal, Literals, Place, Search};
-use super::program::{Ask, FieldId, List, Node, NodeId, Program, Question};
+use super::program::{Ask, Cased, FieldId, List, Node, NodeId, Program, Question};
 use super::scratch::{Answers, View};
 use super::text::TextTest;
 use crate::event::Value;
@@ -72,7 +72,8 @@ impl Asker<'_> {
             Ask::Folded(test) => self.view.folded(at).is_some_and(|text| test.matches(text)),
             Ask::Cased(test) => self.view.text(at).is_some_and(|text| test.matches(text.as_bytes())),
             Ask::Number(number, text) => self.is_number(number, text, at),
-            Ask::Plain(test) => self.view.text(at).is_some_and(|text| self.plain(test, text, at)),
+            Ask::Plain(test) => self.view.text(at).is_some_and(|text| plain(test, text)),
+            Ask::Refer(other, anchor, cased) => self.refers(at, *other, *anchor, *cased),
             Ask::Null | Ask::Exists(_) => false,
         }
     }
@@ -89,29 +90,14 @@ impl Asker<'_> {
         }
     }
 
-    fn plain(&self, test: &Test, text: &str, at: usize) -> bool {
-        match test {
-            Test::Regex(regex) => regex.is_match(text),
-            Test::Cidr(cidr) => cidr.contains(text),
-            Test::Compare(comparison, number) => number.compare_with(text).is_some_and(|order| comparison.holds(order)),
-            Test::TimePart(part, comparison, number) => {
-                DateTime::parse(text).is_some_and(|time| comparison.holds(time.part(*part).cmp(number)))
-            }
-            Test::FieldRef(reference) => {
-                let other = self.program.fields.get(&reference.field);
-                self.view.values(other).iter().any(|&other| match reference.cased {
-                    true => {
-                        let other = self.view.text(other as usize);
-                        other.is_some_and(|other| stands(reference.anchor, text.as_bytes(), other.as_bytes()))
-                    }
-                    false => {
-                        let (own, other) = (self.view.folded(at), self.view.folded(other as usize));
-                        own.zip(other).is_some_and(|(own, other)| stands(reference.anchor, own, other))
-                    }
-                })
-            }
-            Test::Text(_) | Test::Number(_) | Test::Bool(_) | Test::Null | Test::Exists(_) => false,
-        }
+    fn refers(&self, at: usize, other: FieldId, anchor: Anchor, cased: Cased) -> bool {
+        let text = |at: usize| match cased {
+            Cased(true) => self.view.text(at).map(str::as_bytes),
+            Cased(false) => self.view.folded(at),
+        };
+        let Some(own) = text(at) else { return false };
+        let others = self.view.values(Some(other)).iter();
+        others.filter_map(|&other| text(other as usize)).any(|other| stands(anchor, own, other))
     }
 
     fn list(&self, list: &List) -> bool {
@@ -121,6 +107,19 @@ impl Asker<'_> {
         self.any_value(list.field, |at| {
             self.view.folded(at).is_some_and(|text| literals.search(text, &mut first) == Search::Stop)
         })
+    }
+}
+
+/// Answers what is asked of a text as it is.
+fn plain(test: &Test, text: &str) -> bool {
+    match test {
+        Test::Regex(regex) => regex.is_match(text),
+        Test::Cidr(cidr) => cidr.contains(text),
+        Test::Compare(comparison, number) => number.compare_with(text).is_some_and(|order| comparison.holds(order)),
+        Test::TimePart(part, comparison, number) => {
+            DateTime::parse(text).is_some_and(|time| comparison.holds(time.part(*part).cmp(number)))
+        }
+        Test::Text(_) | Test::Number(_) | Test::Bool(_) | Test::Null | Test::Exists(_) | Test::FieldRef(_) => false,
     }
 }
 

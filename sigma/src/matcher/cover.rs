@@ -148,7 +148,7 @@ impl Covers {
                 crate::rule::Number::Decimal(_) => Some(self.present(field)),
             },
             Ask::Null | Ask::Exists(false) => None,
-            Ask::Exists(true) => Some(self.present(field)),
+            Ask::Exists(true) | Ask::Refer(..) => Some(self.present(field)),
             Ask::Plain(test) => match &**test {
                 Test::Regex(regex) if regex.engine() == Engine::Linear => match required::literals(regex) {
                     Some(literals) => {
@@ -262,6 +262,7 @@ fn ask(question: &Question) -> Estimate {
         Ask::Null => (0.3, 0.5),
         Ask::Exists(true) => (0.7, 0.5),
         Ask::Exists(false) => (0.3, 0.5),
+        Ask::Refer(..) => (0.1, 3.0),
         Ask::Plain(test) => match &**test {
             Test::Regex(_) => (0.05, 40.0),
             Test::Cidr(_) => (0.2, 10.0),

@@ -2,7 +2,7 @@
 //! rules have in common stands once and is answered once an event.
 
 use super::text::TextTest;
-use crate::rule::{Number, Predicate, Test};
+use crate::rule::{Anchor, Number, Predicate, Test};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -62,9 +62,15 @@ pub(super) enum Ask {
     Null,
     /// Whether the field is there.
     Exists(bool),
-    /// What the plain evaluator answers: tests that are rare, or dear in themselves.
+    /// Whether another field's value stands in this one.
+    Refer(FieldId, Anchor, Cased),
+    /// Anything else: tests that are rare, or dear in themselves.
     Plain(Box<Test>),
 }
+
+/// Whether case counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cased(pub bool);
 
 /// Many questions of one field of which one must be answered with yes; prepared when first asked.
 #[derive(Debug)]
@@ -202,6 +208,9 @@ impl ProgramBuilder {
             Test::Bool(truth) => Ask::Folded(TextTest::Whole(truth.to_string().into_bytes().into())),
             Test::Null if field.is_some() => Ask::Null,
             Test::Exists(wanted) if field.is_some() => Ask::Exists(*wanted),
+            Test::FieldRef(other) => {
+                Ask::Refer(self.program.fields.intern(&other.field), other.anchor, Cased(other.cased))
+            }
             other => Ask::Plain(Box::new(other.clone())),
         };
         self.key(b"?");
@@ -244,6 +253,7 @@ impl ProgramBuilder {
             }
             Ask::Null => self.key.push(b'0'),
             Ask::Exists(wanted) => self.key.extend_from_slice(&[b'e', u8::from(*wanted)]),
+            Ask::Refer(..) => self.key.extend_from_slice(format!("{ask:?}").as_bytes()),
             Ask::Plain(test) => {
                 self.key.push(b'p');
                 match &**test {
