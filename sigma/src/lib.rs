@@ -5,6 +5,7 @@
 //! matching an [`Event`] writes to; hits go into the caller's buffer.
 #![deny(missing_docs)]
 
+mod correlate;
 mod diagnostic;
 mod event;
 pub mod fold;
@@ -19,6 +20,7 @@ pub mod testing;
 pub mod time;
 mod yaml;
 
+pub use correlate::{CorrelationHit, CorrelationIndex, Correlator, LeftOut, MAX_OCCURRENCES, MAX_REFERENCES};
 pub use diagnostic::{Diagnostic, Severity};
 pub use event::{Event, EventSource, Value};
 pub use set::{Builder, CrossPlatform, Hit, Matched, Options, Route, RuleIndex, RuleSet, Scratch, SourceFile, route};

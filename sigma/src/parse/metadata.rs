@@ -66,6 +66,11 @@ fn texts(node: &Node<'_>) -> Vec<String> {
     }
 }
 
+/// The texts of a node that may be absent.
+pub(super) fn texts_of(node: Option<&Node<'_>>) -> Vec<String> {
+    node.map(texts).unwrap_or_default()
+}
+
 fn joined(node: &Node<'_>) -> Option<String> {
     let texts = texts(node);
     (!texts.is_empty()).then(|| texts.join(", "))

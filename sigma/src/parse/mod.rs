@@ -1,20 +1,28 @@
 //! Owns the way from a rule file's text to what its documents mean, with a finding for everything that is wrong.
 
 mod condition;
+mod correlation;
 mod detection;
+mod filter;
 mod metadata;
 mod modifier;
 mod nearest;
 mod report;
+mod selections;
 mod text;
 
+pub(crate) use condition::glob;
+pub(crate) use correlation::Draft;
+pub(crate) use filter::{Filter, Targets};
+pub(crate) use nearest::nearest;
+
 use crate::diagnostic::Diagnostic;
-use crate::rule::{Expr, Origin, Rule, Selection};
+use crate::rule::{Origin, Rule};
 use crate::set::{Options, SourceFile};
-use crate::yaml::{self, Document, Kind, Mark, Node};
-use condition::Name;
-use detection::Context;
+use crate::yaml::{self, Document, Mark, Node};
+use metadata::Head;
 use report::{Problem, Report};
+use selections::selections;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -26,6 +34,8 @@ const CONTENT_IDS: Uuid = Uuid::from_u128(0x6f2b_0b1c_5a0e_5d0b_9d3c_0d6a_3f61_7
 #[derive(Debug)]
 pub(crate) enum Parsed {
     Rule(Rule),
+    Filter(Filter),
+    Correlation(Draft),
 }
 
 /// Reads a file: what loads, and what is to be said about the rest.
@@ -68,7 +78,7 @@ fn refused(file: Arc<str>, mark: Mark, problem: Problem) -> Vec<Diagnostic> {
 
 fn document(report: &mut Report<'_>, document: &Document<'_>, source: &Arc<str>, options: &Options) -> Option<Parsed> {
     let root = &document.root;
-    let Kind::Map(entries) = &root.kind else {
+    let Some(entries) = root.as_map() else {
         if !root.is_null() {
             let message = format!("the document is {}, not a rule", root.describe());
             report.error(
@@ -80,112 +90,69 @@ fn document(report: &mut Report<'_>, document: &Document<'_>, source: &Arc<str>,
         return None;
     };
     report.rule = root.get("title").or(root.get("id")).and_then(Node::as_text).map(str::to_owned);
-    let head = metadata::head(report, entries, &["logsource", "detection"]);
-    let mut metadata = head.metadata;
-    let mut good = true;
-    if metadata.title.is_empty() {
+    let kind = Kind::of(root);
+    let mut head = metadata::head(report, entries, kind.keys());
+    if head.metadata.title.is_empty() {
         report.error(root.mark, "", Problem::new("missing-title", "the rule has no title", "add 'title:'"));
-        good = false;
-    }
-    let logsource = metadata::logsource(report, root.get("logsource"), root);
-    let detection = detection(report, root, options);
-    let (logsource, (selections, condition)) = (logsource?, detection?);
-    if !good {
-        return None;
     }
     let text = report.lines(document.lines.0, document.lines.1);
-    metadata.digest = Sha256::digest(text).into();
-    let id = head.id.unwrap_or_else(|| Uuid::new_v5(&CONTENT_IDS, &metadata.digest));
+    head.metadata.digest = Sha256::digest(text).into();
+    let titled = !head.metadata.title.is_empty();
+    let id = head.id.unwrap_or_else(|| Uuid::new_v5(&CONTENT_IDS, &head.metadata.digest));
     let origin = Origin { source: Arc::clone(source), file: Arc::clone(report.file()), line: root.mark.line };
-    Some(Parsed::Rule(Rule { id, metadata, logsource, selections, condition, origin }))
+    let parsed = match kind {
+        Kind::Rule => rule(report, root, head, id, origin, options).map(Parsed::Rule),
+        Kind::Filter => filter::filter(report, root, head, origin, options).map(Parsed::Filter),
+        Kind::Correlation => correlation::correlation(report, root, head, id, origin, options).map(Parsed::Correlation),
+    };
+    parsed.filter(|_| titled)
 }
 
-/// Keys of a detection that are no selections.
-const RESERVED: [&str; 2] = ["condition", "timeframe"];
+/// The kinds of documents, told apart by the key that only one of them has.
+#[derive(Clone, Copy)]
+enum Kind {
+    Rule,
+    Filter,
+    Correlation,
+}
 
-fn detection(report: &mut Report<'_>, root: &Node<'_>, options: &Options) -> Option<(Vec<Selection>, Expr)> {
-    let help = "add 'detection:' with selections and a condition";
+impl Kind {
+    fn of(root: &Node<'_>) -> Self {
+        if root.get("correlation").is_some() {
+            Kind::Correlation
+        } else if root.get("filter").is_some() {
+            Kind::Filter
+        } else {
+            Kind::Rule
+        }
+    }
+
+    /// The keys at the top that this kind reads itself.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Kind::Rule => &["logsource", "detection"],
+            Kind::Filter => &["logsource", "filter"],
+            Kind::Correlation => &["correlation", "generate"],
+        }
+    }
+}
+
+fn rule(
+    report: &mut Report<'_>,
+    root: &Node<'_>,
+    head: Head,
+    id: Uuid,
+    origin: Origin,
+    options: &Options,
+) -> Option<Rule> {
+    let logsource = metadata::logsource(report, root.get("logsource"), root);
     let Some(node) = root.get("detection") else {
+        let help = "add 'detection:' with selections and a condition";
         report.error(root.mark, "", Problem::new("missing-detection", "the rule has no detection", help));
         return None;
     };
-    let Some(entries) = node.as_map() else {
-        let message = format!("the detection is {}, not a map", node.describe());
-        report.error(node.mark, "", Problem::new("invalid-detection", message, help));
-        return None;
-    };
-    let mut selections = Vec::new();
-    let mut twins = Vec::new();
-    let mut names = Vec::new();
-    let mut good = true;
-    for entry in entries.iter().filter(|e| !RESERVED.contains(&&*e.key)) {
-        let mut context =
-            Context { report, placeholders: &options.placeholders, unknown: false, met_unknown: false, quiet: false };
-        let Some(body) = detection::selection(&mut context, &entry.value) else {
-            good = false;
-            continue;
-        };
-        let index = selections.len();
-        selections.push(Selection { name: (&*entry.key).into(), body });
-        names.push(Name { name: &entry.key, mark: entry.key_mark, positive: index, negative: index });
-        if context.met_unknown {
-            context.unknown = true;
-            context.quiet = true;
-            if let Some(body) = detection::selection(&mut context, &entry.value) {
-                twins.push((names.len() - 1, Selection { name: (&*entry.key).into(), body }));
-            }
-        }
-    }
-    for (name, twin) in twins {
-        names[name].negative = selections.len();
-        selections.push(twin);
-    }
-    let condition = conditions(report, node, &names)?;
-    good.then_some((selections, condition))
-}
-
-/// A condition, or a list of which any holds.
-fn conditions(report: &mut Report<'_>, detection: &Node<'_>, names: &[Name<'_>]) -> Option<Expr> {
-    let help = "add 'condition:' that names the selections";
-    let Some(node) = detection.get("condition").filter(|node| !node.is_null()) else {
-        let problem = Problem::new("missing-condition", "the detection has no condition", help);
-        report.error(detection.mark, "", problem);
-        return None;
-    };
-    let one = std::slice::from_ref(node);
-    let nodes = match &node.kind {
-        Kind::List(nodes) if !nodes.is_empty() => nodes,
-        _ => one,
-    };
-    let mut parts = Vec::with_capacity(nodes.len());
-    let mut used = vec![false; names.len()];
-    for node in nodes {
-        let Some(text) = node.as_text() else {
-            let message = format!("the condition is {}, not text", node.describe());
-            report.error(node.mark, "", Problem::new("invalid-condition", message, help));
-            continue;
-        };
-        match condition::parse(text, names) {
-            Ok(condition) => {
-                for (word, problem) in condition.warnings {
-                    report.warning(node.mark, &word, problem);
-                }
-                used.iter_mut().zip(&condition.used).for_each(|(used, here)| *used |= here);
-                parts.push(condition.expr);
-            }
-            Err((word, problem)) => report.error(node.mark, &word, problem),
-        }
-    }
-    if parts.len() == nodes.len() {
-        for (name, _) in names.iter().zip(&used).filter(|(_, used)| !**used) {
-            let message = format!("no condition uses the selection '{}'", name.name);
-            let help = "use it in the condition or remove it";
-            report.warning(name.mark, name.name, Problem::new("unused-selection", message, help));
-        }
-    }
-    match (parts.len() == nodes.len(), parts.len()) {
-        (false, _) => None,
-        (true, 1) => parts.pop(),
-        (true, _) => Some(Expr::Any(parts)),
-    }
+    let detection = selections(report, node, options, &[]);
+    let (logsource, detection) = (logsource?, detection?);
+    let (selections, condition) = (detection.selections, detection.condition);
+    Some(Rule { id, metadata: head.metadata, logsource, selections, condition, origin })
 }

@@ -4,11 +4,13 @@
 //! question about one field. How questions are answered fast is no concern of this module, and nothing of YAML is left.
 
 mod cidr;
+mod correlation;
 mod dialect;
 mod pattern;
 mod regex;
 
 pub use cidr::Cidr;
+pub use correlation::{Base, Condition, Correlation, Measure, SCALE, Target, scaled};
 pub use pattern::{DASHES, Pattern, Piece};
 pub use regex::{Engine, Flags, Regex};
 

@@ -1,10 +1,11 @@
 //! Owns the way from rule files to a rule set: every file is read on its own, then all are put together.
 
-use super::{Options, RuleSet, SourceFile};
+use super::{Options, RuleSet, SourceFile, correlations, filters};
+use crate::correlate::Watch;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::matcher::Matcher;
-use crate::parse::{self, Parsed};
-use crate::rule::Rule;
+use crate::parse::{self, Draft, Filter, Parsed};
+use crate::rule::{Correlation, Rule};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Builder {
     options: Options,
     rules: Vec<Rule>,
+    filters: Vec<Filter>,
+    correlations: Vec<Draft>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -31,6 +34,8 @@ impl Builder {
         for document in parsed {
             match document {
                 Parsed::Rule(rule) => self.rules.push(rule),
+                Parsed::Filter(filter) => self.filters.push(filter),
+                Parsed::Correlation(correlation) => self.correlations.push(correlation),
             }
         }
     }
@@ -39,9 +44,13 @@ impl Builder {
     pub fn build(mut self) -> (RuleSet, Vec<Diagnostic>) {
         self.rules.sort_by_key(|rule| rule.id);
         self.drop_repeats();
-        let digest = digest(&self.rules, &self.options);
+        filters::join(&self.filters, &mut self.rules, &mut self.diagnostics);
+        let (correlations, hidden) = correlations::link(self.correlations, &self.rules, &mut self.diagnostics);
+        let digest = digest(&self.rules, &correlations, &self.options);
+        let watch = Watch::new(&correlations);
         let matcher = Matcher::new(&self.rules, self.options.cross_platform);
-        (RuleSet { rules: self.rules.into(), options: self.options, digest, matcher }, self.diagnostics)
+        let rules = self.rules.into();
+        (RuleSet { rules, correlations, hidden, watch, options: self.options, digest, matcher }, self.diagnostics)
     }
 
     fn drop_repeats(&mut self) {
@@ -79,7 +88,7 @@ fn repeat(first: &Rule, rule: &Rule) -> Diagnostic {
 }
 
 /// SHA-256 over all that decides a match. Every part is preceded by its length, so that no two sets look the same.
-fn digest(rules: &[Rule], options: &Options) -> [u8; 32] {
+fn digest(rules: &[Rule], correlations: &[Correlation], options: &Options) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -98,6 +107,12 @@ fn digest(rules: &[Rule], options: &Options) -> [u8; 32] {
         part(rule.id.as_bytes());
         part(rule.origin.source.as_bytes());
         part(&rule.metadata.digest);
+    }
+    part(b"correlations");
+    for correlation in correlations {
+        part(correlation.id.as_bytes());
+        part(correlation.origin.source.as_bytes());
+        part(&correlation.metadata.digest);
     }
     hash.finalize().into()
 }

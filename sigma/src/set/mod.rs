@@ -1,17 +1,20 @@
 //! Owns the rule set: immutable, shared by all threads, and the one door to matching.
 
 mod builder;
+mod correlations;
 mod explain;
+mod filters;
 mod routing;
 
 pub use builder::Builder;
 pub use explain::Matched;
 pub use routing::{CrossPlatform, Route, route};
 
+use crate::correlate::{CorrelationIndex, Correlator, Watch};
 use crate::event::Event;
 use crate::matcher::{self, Matcher};
 use crate::reference;
-use crate::rule::Rule;
+use crate::rule::{Correlation, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -58,6 +61,10 @@ pub struct Scratch(matcher::Scratch);
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Arc<[Rule]>,
+    correlations: Vec<Correlation>,
+    /// By rule: whether it only feeds correlations.
+    hidden: Vec<bool>,
+    watch: Watch,
     options: Options,
     digest: [u8; 32],
     matcher: Matcher,
@@ -115,7 +122,25 @@ impl RuleSet {
 
     /// Whether hits of this rule only feed correlations (`generate: false`) and are not results of their own.
     pub fn is_hidden(&self, rule: RuleIndex) -> bool {
-        let _ = rule;
-        false
+        self.hidden[rule.0 as usize]
+    }
+
+    /// All correlations; what one refers to stands before it.
+    pub fn correlations(&self) -> &[Correlation] {
+        &self.correlations
+    }
+
+    /// A correlation of this set; panics if the index is another set's.
+    pub fn correlation(&self, index: CorrelationIndex) -> &Correlation {
+        &self.correlations[index.0 as usize]
+    }
+
+    /// Makes what collects the hits of one completion for the correlations.
+    pub fn correlator(&self) -> Correlator<'_> {
+        Correlator::new(self)
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 }
