@@ -3,10 +3,13 @@
 //! Nothing here knows what is in a completion's artifacts or how they are matched.
 
 pub mod amqp;
+pub mod dead;
+pub mod headers;
 pub mod id;
 pub mod memory;
 pub mod message;
 pub mod supervisor;
+pub mod tail;
 pub mod topology;
 pub mod transport;
 pub mod units;

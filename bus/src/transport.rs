@@ -53,6 +53,9 @@ pub trait Session: fmt::Debug + Send + Sync {
     /// While the broker blocks publishing, the deadline stands still.
     async fn publish(&self, messages: Vec<Message>, deadline: Duration) -> Result<Confirmed, PublishError>;
 
+    /// Ends everything that consumes and gives back what was not acknowledged; what publishes lives on.
+    async fn stop_consuming(&self);
+
     /// Whether the session lives; the sender lives as long as it does.
     fn health(&self) -> watch::Receiver<Health>;
 

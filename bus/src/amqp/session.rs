@@ -36,6 +36,8 @@ pub(super) struct AmqpSession {
     /// Publishing channels in confirm mode that are free. A batch has one to itself, so that a returned message can only
     /// be its own: lapin hands a return to whichever confirm completes next.
     free: Mutex<Vec<Channel>>,
+    /// The channel of single gets: what was got and not settled stays taken until the session ends.
+    getting: Mutex<Option<Channel>>,
     health: watch::Sender<Health>,
     timeout: Duration,
     watchers: [JoinHandle<()>; 2],
@@ -45,7 +47,7 @@ impl AmqpSession {
     pub fn new(consuming: Connection, publishing: Connection, timeout: Duration) -> Self {
         let health = watch::Sender::new(Health::Open);
         let watchers = [watch_over(&consuming, health.clone()), watch_over(&publishing, health.clone())];
-        Self { consuming, publishing, free: Mutex::new(Vec::new()), health, timeout, watchers }
+        Self { consuming, publishing, free: Mutex::default(), getting: Mutex::default(), health, timeout, watchers }
     }
 
     /// Waits for the broker's answer, with a deadline.
@@ -65,6 +67,16 @@ impl AmqpSession {
         }
         let channel = self.channel(&self.publishing).await?;
         self.ask("confirm publishes", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(channel)
+    }
+
+    async fn getter(&self) -> Result<Channel, Error> {
+        let open = self.getting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(channel) = open.filter(|channel| channel.status().connected()) {
+            return Ok(channel);
+        }
+        let channel = self.channel(&self.consuming).await?;
+        *self.getting.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel.clone());
         Ok(channel)
     }
 
@@ -163,6 +175,8 @@ impl Session for AmqpSession {
             match self.ask(&format!("look for exchange '{}'", exchange.name), there).await {
                 Ok(()) => drop(channel.close(200, short("done")?).await),
                 Err(Error::Refused { code: 404, .. }) => missing.push(format!("exchange '{}'", exchange.name)),
+                // Newer brokers do not even tell of what a user has no right to: it may well be there.
+                Err(Error::Refused { code: 403, .. }) => {}
                 Err(other) => return Err(other),
             }
         }
@@ -170,6 +184,7 @@ impl Session for AmqpSession {
             match self.depth(&queue.name).await {
                 Ok(_) => {}
                 Err(Error::Refused { code: 404, .. }) => missing.push(format!("queue '{}'", queue.name)),
+                Err(Error::Refused { code: 403, .. }) => {}
                 Err(other) => return Err(other),
             }
         }
@@ -230,15 +245,10 @@ impl Session for AmqpSession {
     }
 
     async fn get(&self, queue: &str) -> Result<Option<Delivery>, Error> {
-        // The delivery's acknowledger keeps the channel alive.
-        let channel = self.channel(&self.consuming).await?;
+        let channel = self.getter().await?;
         let got = channel.basic_get(short(queue)?, BasicGetOptions::default());
         let got = self.ask(&format!("get from queue '{queue}'"), got).await?;
-        let Some(BasicGetMessage { delivery, .. }) = got else {
-            self.ask("close a channel", channel.close(200, short("done")?)).await?;
-            return Ok(None);
-        };
-        Ok(Some(received(delivery, queue, self.timeout, Some(channel))))
+        Ok(got.map(|BasicGetMessage { delivery, .. }| received(delivery, queue, self.timeout)))
     }
 
     async fn publish(&self, messages: Vec<Message>, deadline: Duration) -> Result<Confirmed, PublishError> {
@@ -278,6 +288,15 @@ impl Session for AmqpSession {
             Ok(Confirmed::new())
         };
         self.unblocked(deadline, work).await
+    }
+
+    async fn stop_consuming(&self) {
+        self.watchers[0].abort();
+        let closed = self.consuming.close(200, "giving back".into());
+        // Either way the broker gives back what was under way: when it hears of it, or when heartbeats stay out.
+        if tokio::time::timeout(self.timeout, closed).await.is_err() {
+            tracing::warn!("the broker did not answer to the end of the consuming connection");
+        }
     }
 
     fn health(&self) -> watch::Receiver<Health> {
@@ -324,7 +343,7 @@ impl Consumer for AmqpConsumer {
             reason = lost => return Err(Error::Lost(reason)),
         };
         match next {
-            Some(Ok(delivery)) => Ok(Some(received(delivery, &self.queue, self.timeout, None))),
+            Some(Ok(delivery)) => Ok(Some(received(delivery, &self.queue, self.timeout))),
             Some(Err(error)) => Err(failed(&format!("consume queue '{}'", self.queue), &error)),
             None if self.cancelled => Ok(None),
             None => Err(Error::Cancelled(self.queue.clone())),
@@ -342,8 +361,6 @@ impl Consumer for AmqpConsumer {
 struct AmqpSettle {
     acker: Acker,
     timeout: Duration,
-    /// Keeps the channel of a single get open until it is settled.
-    _channel: Option<Channel>,
 }
 
 impl AmqpSettle {
@@ -368,7 +385,7 @@ impl Settle for AmqpSettle {
     }
 }
 
-fn received(delivery: lapin::message::Delivery, queue: &str, timeout: Duration, channel: Option<Channel>) -> Delivery {
+fn received(delivery: lapin::message::Delivery, queue: &str, timeout: Duration) -> Delivery {
     let mut properties = from_basic(&delivery.properties);
     if let Some(headers) = delivery.properties.headers() {
         properties.headers = map(headers);
@@ -380,7 +397,7 @@ fn received(delivery: lapin::message::Delivery, queue: &str, timeout: Duration, 
         redelivered: delivery.redelivered,
         properties,
         body: delivery.data.into(),
-        settle: Box::new(AmqpSettle { acker: delivery.acker, timeout, _channel: channel }),
+        settle: Box::new(AmqpSettle { acker: delivery.acker, timeout }),
     }
 }
 

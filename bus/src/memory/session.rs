@@ -179,6 +179,11 @@ impl Session for MemorySession {
         }
     }
 
+    async fn stop_consuming(&self) {
+        self.shared.lock().give_back_all(self.id);
+        self.shared.changed.notify_waiters();
+    }
+
     fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }

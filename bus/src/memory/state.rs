@@ -1,6 +1,6 @@
 //! Owns what the twin holds and how messages move between its queues; plain and synchronous.
 
-use crate::topology::{DeadLetter, Exchange, ExchangeKind, Overflow, Queue, QueueKind, Topology};
+use crate::topology::{DeadLetter, Exchange, ExchangeKind, Overflow, Queue, QueueKind, Topology, topic_matches};
 use crate::transport::{Error, Health, Message};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -106,6 +106,11 @@ impl State {
     pub fn end_session(&mut self, session: u64, reason: &str) {
         let Some(health) = self.sessions.remove(&session) else { return };
         health.send_replace(Health::Lost(reason.to_owned()));
+        self.give_back_all(session);
+    }
+
+    /// Gives back all that a session had not acknowledged.
+    pub fn give_back_all(&mut self, session: u64) {
         let names: Vec<_> = self.queues.keys().cloned().collect();
         for name in names {
             let Some(queue) = self.queues.get_mut(&name) else { continue };
@@ -390,30 +395,6 @@ fn add_death(message: &mut Message, queue: &str, reason: &str) {
     headers.insert("x-death".into(), Value::Array(deaths));
 }
 
-/// Whether a topic pattern takes a routing key: `*` is one word, `#` any number of them.
-pub(super) fn topic_matches(pattern: &str, key: &str) -> bool {
-    let key: Vec<_> = if key.is_empty() { Vec::new() } else { key.split('.').collect() };
-    // One bit a position in the key: which prefixes the pattern so far can have consumed.
-    let mut reached = vec![false; key.len() + 1];
-    reached[0] = true;
-    for word in pattern.split('.') {
-        let mut next = vec![false; key.len() + 1];
-        if word == "#" {
-            let mut open = false;
-            for (position, slot) in next.iter_mut().enumerate() {
-                open |= reached[position];
-                *slot = open;
-            }
-        } else {
-            for position in 0..key.len() {
-                next[position + 1] = reached[position] && (word == "*" || word == key[position]);
-            }
-        }
-        reached = next;
-    }
-    reached[key.len()]
-}
-
 fn differs(what: &str, name: &str) -> Error {
     let reason = "it is there with other arguments".into();
     Error::Refused { what: format!("declare {what} '{name}'"), code: 406, reason }
@@ -421,27 +402,4 @@ fn differs(what: &str, name: &str) -> Error {
 
 pub(super) fn missing(what: &str, name: &str) -> Error {
     Error::Refused { what: format!("use {what} '{name}'"), code: 404, reason: "it is not there".into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::topic_matches;
-
-    #[test]
-    fn topics_match_by_words() {
-        for (pattern, key, expected) in [
-            ("#", "", true),
-            ("#", "a.b.c", true),
-            ("match.linux.#", "match.linux.high.process_creation", true),
-            ("match.linux.#", "match.linux", true),
-            ("match.linux.#", "match.linuxx.high", false),
-            ("match.*.high.*", "match.macos.high.none", true),
-            ("match.*.high.*", "match.macos.high", false),
-            ("#.high.#", "match.macos.high.none", true),
-            ("#.#", "a", true),
-            ("*", "", false),
-        ] {
-            assert_eq!(topic_matches(pattern, key), expected, "{pattern} on {key}");
-        }
-    }
 }

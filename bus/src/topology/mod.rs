@@ -5,8 +5,10 @@
 //! arguments, since plain AMQP must be enough; sizes and ages are policy ([`Topology::policies`]).
 
 mod names;
+mod topic;
 
 pub use names::{Names, delay_name};
+pub use topic::topic_matches;
 
 use crate::message::validate::PLATFORMS;
 use serde::Serialize;

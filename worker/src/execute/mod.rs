@@ -14,7 +14,7 @@ pub use engine::{Engine, Settings};
 pub use threads::Threads;
 pub use values::{rfc3339, text_of, to_map};
 
-use sandsift_bus::message::{Analysis, Completion};
+use sandsift_bus::message::{Analysis, Completion, RuleSetRef};
 use serde::{Deserialize, Serialize};
 
 /// A completion and the verified bytes of its artifacts, in its order.
@@ -80,4 +80,7 @@ impl ExecuteError {
 pub trait Executor: Send + Sync {
     /// Runs one job to its end on the calling thread or in a child; blocks.
     fn execute(&self, job: Job) -> Result<Analysis, ExecuteError>;
+
+    /// What the next job will be matched against.
+    fn ruleset(&self) -> RuleSetRef;
 }

@@ -2,7 +2,7 @@
 //! caught, since what a decoder trips over must cost its own completion and no other.
 
 use super::{Engine, ExecuteError, Executor, Job};
-use sandsift_bus::message::Analysis;
+use sandsift_bus::message::{Analysis, RuleSetRef};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -41,5 +41,9 @@ impl Executor for Threads {
                 .unwrap_or("no message");
             Err(ExecuteError::new(ExecuteError::PANIC, format!("decoding or matching panicked: {message}")))
         })
+    }
+
+    fn ruleset(&self) -> RuleSetRef {
+        self.engine().ruleset()
     }
 }
