@@ -6,6 +6,7 @@ mod admin;
 pub mod config;
 pub mod error;
 pub mod execute;
+pub mod export;
 mod life;
 pub mod metrics;
 mod pipeline;

@@ -48,6 +48,11 @@ pub fn tactics(tags: &[String]) -> Vec<String> {
     }))
 }
 
+/// The number of a tactic, such as `TA0005` for `defense-evasion`.
+pub fn tactic_id(tactic: &str) -> Option<String> {
+    TACTIC_IDS.iter().find(|(_, name)| *name == tactic).map(|(id, _)| id.to_ascii_uppercase())
+}
+
 /// The techniques that tags name, such as `T1059.001`, sorted.
 pub fn techniques(tags: &[String]) -> Vec<String> {
     sorted(tags.iter().filter_map(|tag| match classify(tag) {

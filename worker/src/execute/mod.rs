@@ -9,7 +9,7 @@ mod ids;
 mod threads;
 mod values;
 
-pub use attack::{tactics, techniques};
+pub use attack::{tactic_id, tactics, techniques};
 pub use engine::{Engine, Settings};
 pub use threads::Threads;
 pub use values::{rfc3339, text_of, to_map};
