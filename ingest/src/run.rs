@@ -2,7 +2,7 @@
 
 use crate::decode::{self, Emitter, Seen};
 use crate::origin::{OriginRules, Origins, Tracker};
-use crate::{Artifact, Kind, Limits, Platform, Record};
+use crate::{Artifact, Kind, Limits, Mappings, Platform, Record};
 use sandsift_sigma::EventSource;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub struct Config {
     pub limits: Limits,
     /// How sandboxes' own processes are recognised.
     pub origins: Arc<OriginRules>,
+    /// How reports become events.
+    pub mappings: Arc<Mappings>,
 }
 
 /// What is known of a run beside its artifacts.

@@ -29,11 +29,17 @@ impl Builder {
     ///
     /// Of two rules with the same id the first one added stays.
     pub fn add(&mut self, file: &SourceFile<'_>) {
+        self.add_if(file, |_| true);
+    }
+
+    /// Reads one file as [`Builder::add`] does and takes those of its rules that `keep` takes.
+    pub fn add_if(&mut self, file: &SourceFile<'_>, mut keep: impl FnMut(&Rule) -> bool) {
         let (parsed, diagnostics) = parse::parse(file, &self.options);
         self.diagnostics.extend(diagnostics);
         for document in parsed {
             match document {
-                Parsed::Rule(rule) => self.rules.push(rule),
+                Parsed::Rule(rule) if keep(&rule) => self.rules.push(rule),
+                Parsed::Rule(_) => {}
                 Parsed::Filter(filter) => self.filters.push(filter),
                 Parsed::Correlation(correlation) => self.correlations.push(correlation),
             }

@@ -148,6 +148,10 @@ impl Engine {
 
         let platform = match claimed.or_else(|| reports.iter().find_map(|report| report.platform)) {
             Some(platform) => platform.as_str().to_owned(),
+            None if reports.iter().all(|report| report.kind.is_none()) => {
+                let detail = "no artifact is of a kind that is known";
+                return Err(ExecuteError::new(ExecuteError::UNRECOGNISED, detail));
+            }
             None => {
                 let detail = "no artifact tells which platform the sample ran on; name it (completion 'platform', scan --platform)";
                 return Err(ExecuteError::new(ExecuteError::PLATFORM_UNKNOWN, detail));
@@ -166,7 +170,7 @@ impl Engine {
         let total = started.elapsed();
         let matching = clock.estimate().min(total);
         Ok(Analysis {
-            id: super::ids::analysis_id(&completion.id, &self.digest).to_string(),
+            id: sandsift_bus::id::analysis(&completion.id, &self.digest).to_string(),
             completion: CompletionRef {
                 id: completion.id.clone(),
                 root_uid: completion.root_uid.clone(),

@@ -5,7 +5,6 @@ mod attack;
 mod card;
 mod collect;
 mod engine;
-mod ids;
 mod threads;
 mod values;
 
@@ -67,6 +66,8 @@ impl ExecuteError {
     pub const PLATFORM_UNKNOWN: &'static str = "platform-unknown";
     /// The completion names a platform that does not exist; permanent.
     pub const PLATFORM_INVALID: &'static str = "platform-invalid";
+    /// None of the artifacts is of a kind that is known, and no platform was named; permanent.
+    pub const UNRECOGNISED: &'static str = "artifact-unrecognised";
     /// Decoding or matching panicked; poison.
     pub const PANIC: &'static str = "executor-panic";
 

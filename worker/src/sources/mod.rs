@@ -1,9 +1,11 @@
 //! Owns where rules come from: named sources on disk and what ships, read into one rule set. One bad file never stops
 //! the rest; every file or rule left out has its diagnostic.
 
+mod assembly;
 mod folder;
 mod glob;
 
+pub use assembly::{Assembled, Assembly};
 pub use folder::{FileOnDisk, walk};
 pub use glob::glob;
 
@@ -45,6 +47,15 @@ pub struct Source {
     /// Not these, in the same words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Where an archive of the source can be fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 that the archive must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The folder inside the archive that holds the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subfolder: Option<String>,
 }
 
 fn enabled() -> bool {
@@ -92,6 +103,9 @@ impl Source {
             statuses: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
+            url: None,
+            sha256: None,
+            subfolder: None,
         }
     }
 
@@ -107,13 +121,6 @@ impl Source {
                 || rule.metadata.status.as_ref().is_some_and(|status| self.statuses.iter().any(|s| s == status)))
             && (self.include.is_empty() || named(&self.include))
             && !named(&self.exclude)
-    }
-
-    fn filters(&self) -> bool {
-        self.minimum_level.is_some()
-            || !self.statuses.is_empty()
-            || !self.include.is_empty()
-            || !self.exclude.is_empty()
     }
 }
 
@@ -160,12 +167,10 @@ pub fn load(sources: &[Source], with_shipped: bool, options: Options) -> Loaded 
         for file in found.iter().filter(|file| is_rule_file(&file.relative)) {
             let name = file.path.display().to_string();
             match read(&file.path) {
-                Ok(text) => add(
-                    &mut builder,
-                    source,
-                    &file.relative,
-                    &SourceFile { source: &source.name, file: &name, text: &text },
-                ),
+                Ok(text) => {
+                    let text = SourceFile { source: &source.name, file: &name, text: &text };
+                    builder.add_if(&text, |rule| source.takes(&file.relative, rule));
+                }
                 Err(finding) => findings.push(*finding),
             }
             files += 1;
@@ -175,11 +180,6 @@ pub fn load(sources: &[Source], with_shipped: bool, options: Options) -> Loaded 
     diagnostics.extend(findings);
     diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
     Loaded { rules: Arc::new(rules), diagnostics, files }
-}
-
-fn add(builder: &mut Builder, source: &Source, relative: &str, file: &SourceFile<'_>) {
-    builder.add(file);
-    let _ = (source.filters(), |rule: &Rule| source.takes(relative, rule));
 }
 
 /// Whether a file below a source's path holds rules.
