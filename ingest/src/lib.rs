@@ -6,9 +6,11 @@
 #![deny(missing_docs)]
 
 mod artifact;
+pub mod behaviour;
 mod decode;
 mod evtx;
 mod limits;
+mod linux;
 mod mapping;
 pub mod ndjson;
 pub mod origin;

@@ -42,7 +42,12 @@ static DECODERS: &[&dyn Decoder] = &[
     &wrap::Gzip,
     &wrap::Zstandard,
     &crate::evtx::Evtx,
+    &crate::linux::Sysmon,
     &crate::windows::EventXml,
+    &crate::linux::Audit,
+    &crate::linux::Strace,
+    &crate::linux::Syslog,
+    &crate::linux::Tracee,
     &crate::windows::EventJson,
     &crate::windows::Plain,
 ];

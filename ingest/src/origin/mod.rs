@@ -99,6 +99,11 @@ impl Hints {
     }
 }
 
+/// Whether an event of `process_access` tells of a handle opened to write code into another process.
+pub(crate) fn reaches_in(event: &Event) -> bool {
+    sight::reaches_in(event)
+}
+
 /// Who caused what in one completion.
 #[derive(Debug, Default)]
 pub struct Origins {

@@ -69,6 +69,8 @@ struct Fields<'e> {
     target_filename: Option<&'e str>,
     new_pid: Option<u32>,
     client_pid: Option<u32>,
+    /// `pid`, as auditd and syslog call it.
+    own_pid: Option<u32>,
     logger_pid: Option<u32>,
     hashes: Option<&'e str>,
     sha256: Option<&'e str>,
@@ -119,6 +121,9 @@ impl<'e> Sight<'e> {
             // Security 4688 under its own names: what is told is told of the new process.
             subject = Subject { id: Id { guid: None, pid: Some(pid) }, ..Subject::default() };
         }
+        if unix && !subject.id.is_some() {
+            subject.id.pid = fields.own_pid;
+        }
         if !subject.id.is_some() {
             subject.id.pid = fields.client_pid.or_else(|| {
                 // PowerShell logs a script from inside the process that runs it; other channels log from a service.
@@ -136,6 +141,7 @@ impl<'e> Fields<'e> {
             match name {
                 "ProcessGuid" | "SourceProcessGuid" | "SourceProcessGUID" => set(&mut f.guid, guid(value)),
                 "ProcessId" | "SourceProcessId" | "ProcessID" => set(&mut f.pid, pid(value)),
+                "pid" => set(&mut f.own_pid, pid(value)),
                 "Image" | "SourceImage" => set(&mut f.image, text(value)),
                 "CommandLine" => set(&mut f.command_line, text(value)),
                 "ParentProcessGuid" => set(&mut f.parent_guid, guid(value)),
@@ -179,6 +185,11 @@ impl<'e> Fields<'e> {
         self.access.is_some_and(|access| access & RIGHTS == RIGHTS)
             && self.trace.is_some_and(|trace| trace.contains("UNKNOWN("))
     }
+}
+
+/// See [`Fields::reaches_in`].
+pub(super) fn reaches_in(event: &Event) -> bool {
+    Fields::of(event).reaches_in()
 }
 
 fn set<T>(slot: &mut Option<T>, value: Option<T>) {
