@@ -2,7 +2,7 @@
 //! file, line and remedy. Loading never fails as a whole: a file with an error is left out, the others load.
 
 use super::expr::{self, Alternative, Condition, Expr, Parsing, Source, Test};
-use super::model::{Decoder, EventSection, Mapping, ProcessSection, Recognise};
+use super::model::{Decoder, EventSection, IndexSection, Mapping, ProcessSection, Recognise};
 use super::path::{Path, Step};
 use super::transform::{Table, nearest};
 use super::walk::{Keep, Tree};
@@ -25,10 +25,11 @@ const FILE_KEYS: &[&str] = &[
     "roots",
     "tables",
     "groups",
+    "indexes",
     "processes",
     "events",
 ];
-const RECOGNISE_KEYS: &[&str] = &["has", "like", "lacks"];
+const RECOGNISE_KEYS: &[&str] = &["has", "any", "like", "lacks"];
 const PROCESS_KEYS: &[&str] =
     &["each", "descend", "when", "unless", "pid", "parent", "image", "command_line", "name", "user", "start"];
 const EVENT_KEYS: &[&str] = &[
@@ -48,6 +49,7 @@ const EVENT_KEYS: &[&str] = &[
     "id",
     "channel",
     "logsource",
+    "partial",
     "use",
     "fields",
 ];
@@ -79,6 +81,7 @@ pub(super) fn compile(file: &str, text: &str, findings: &mut Vec<Diagnostic>) ->
         sets: Vec::new(),
         scopes: Vec::new(),
         roots: Vec::new(),
+        indexes: Vec::new(),
     };
     compiler.mapping(&yaml).filter(|_| !compiler.failed)
 }
@@ -98,6 +101,7 @@ struct Compiler<'c> {
     sets: Vec<Box<str>>,
     scopes: Vec<(Vec<Step>, Keep)>,
     roots: Vec<Vec<Step>>,
+    indexes: Vec<Box<str>>,
 }
 
 impl Compiler<'_> {
@@ -193,6 +197,8 @@ impl Compiler<'_> {
             None => vec![Vec::new()],
             Some(roots) => roots.items().iter().map(|root| self.path(root).steps).collect(),
         };
+        let indexes = yaml.get("indexes").and_then(Yaml::members).unwrap_or_default();
+        self.indexes = indexes.iter().map(|(name, _)| self.text_of(name, "an index's name")).collect();
         self.read_groups(yaml);
         let recognise = yaml.get("recognise").map(|r| self.recognise(r)).unwrap_or_default();
         let context = match yaml.get("context").map(|c| (c, c.scalar())) {
@@ -221,6 +227,18 @@ impl Compiler<'_> {
         for section in yaml.get("processes").map(Yaml::items).unwrap_or_default() {
             processes.extend(self.process(section, processes.len(), &mut prepare));
         }
+        let first_index = processes.len();
+        let mut index_sections = Vec::new();
+        for (_, section) in indexes {
+            self.keys(section, &["each", "key", "value"], "an index");
+            let mut part = |key: &str| section.get(key).map(|y| self.expr(y)).unwrap_or_default();
+            let index = IndexSection { key: part("key"), value: part("value") };
+            if let Some(each) = self.each(section) {
+                let keep = keep([&index.key, &index.value].into_iter(), &[], None);
+                self.lay(&each, first_index + index_sections.len(), keep, None, &mut prepare);
+            }
+            index_sections.push(index);
+        }
         let mut events = Vec::new();
         for section in yaml.get("events").map(Yaml::items).unwrap_or_default() {
             events.extend(self.event(section, events.len(), &mut walk));
@@ -228,7 +246,7 @@ impl Compiler<'_> {
         if events.is_empty() {
             self.error(yaml, "missing-key", "a mapping needs at least one event", "add a list `events`");
         }
-        self.lay_scopes(processes.len(), &mut prepare, &mut walk);
+        self.lay_scopes(first_index + index_sections.len(), &mut prepare, &mut walk);
         if let Some(name) = prepare.overlap().or_else(|| walk.overlap()) {
             let message = format!("'{name}' is both a field of a record and holds records of its own");
             self.error(
@@ -254,6 +272,7 @@ impl Compiler<'_> {
             walk,
             scopes: self.scopes.len(),
             processes,
+            indexes: index_sections,
             events,
             paths: std::mem::take(&mut self.paths),
         })
@@ -286,25 +305,41 @@ impl Compiler<'_> {
         let mut ways = Vec::new();
         for way in yaml.items() {
             self.keys(way, RECOGNISE_KEYS, "`recognise`");
-            let mut paths = |key: &str| -> Vec<Path> {
-                way.get(key).map(Yaml::items).unwrap_or_default().iter().map(|path| self.path(path)).collect()
+            let mut paths = |key: &str| -> Vec<Vec<Path>> {
+                way.get(key).map(Yaml::items).unwrap_or_default().iter().map(|path| self.rooted(path)).collect()
             };
-            let (has, lacks) = (paths("has"), paths("lacks"));
+            let (has, any, lacks) = (paths("has"), paths("any").concat(), paths("lacks").concat());
             let mut like = Vec::new();
             for (path, patterns) in way.get("like").and_then(Yaml::members).unwrap_or_default() {
-                like.push((self.path(path), self.texts(patterns, "a pattern")));
+                like.push((self.rooted(path), self.texts(patterns, "a pattern")));
             }
-            if has.is_empty() && like.is_empty() {
-                self.error(
-                    way,
-                    "bad-shape",
-                    "a way to recognise needs `has` or `like`",
-                    "name a path that only this format has",
-                );
+            if has.is_empty() && like.is_empty() && any.is_empty() {
+                let help = "name a path that only this format has";
+                self.error(way, "bad-shape", "a way to recognise needs `has`, `any` or `like`", help);
             }
-            ways.push(Recognise { has, like, lacks });
+            ways.push(Recognise { has, any, like, lacks });
         }
         ways
+    }
+
+    /// A path below each root, or with a slash before it from the document's own.
+    fn rooted(&mut self, yaml: &Yaml) -> Vec<Path> {
+        let text = yaml.scalar().unwrap_or("");
+        let absolute = text.strip_prefix('/');
+        let path = Yaml { value: Kind::Scalar(absolute.unwrap_or(text).to_owned()), ..yaml.clone() };
+        let path = self.path(&path);
+        if path.steps.iter().any(|step| matches!(step, Step::Index(_) | Step::Where(..))) {
+            self.error(
+                yaml,
+                "bad-path",
+                "`recognise` walks names, `[]` and `*` alone",
+                "name a member without a choice",
+            );
+        }
+        match absolute {
+            Some(_) => vec![path],
+            None => self.roots.iter().map(|root| Path { steps: [&root[..], &path.steps].concat() }).collect(),
+        }
     }
 
     /// `platform: windows`, or where in the report it stands.
@@ -419,6 +454,7 @@ impl Compiler<'_> {
             channel: yaml.get("channel").map(|c| self.text_of(c, "a channel")),
             sources,
             fields,
+            partial: self.flag(yaml.get("partial"), "partial"),
         };
         let exprs: Vec<&Expr> = [&section.process, &section.parent, &section.process_text, &section.unless_process]
             .into_iter()
@@ -573,7 +609,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let mut parsing = Parsing { tables: &self.tables, paths: &mut self.paths };
+        let mut parsing = Parsing { tables: &self.tables, indexes: &self.indexes, paths: &mut self.paths };
         match expr::parse(value.scalar().unwrap_or(""), value.line, &mut parsing) {
             Ok(alternative) => Some(Alternative { when, ..alternative }),
             Err((code, message, help)) => {
@@ -597,7 +633,7 @@ impl Compiler<'_> {
                 );
             }
             for (path, test) in map.members().unwrap_or_default() {
-                let mut parsing = Parsing { tables: &self.tables, paths: &mut self.paths };
+                let mut parsing = Parsing { tables: &self.tables, indexes: &self.indexes, paths: &mut self.paths };
                 let source = match expr::source(path.scalar().unwrap_or(""), path.line, &mut parsing) {
                     Ok(source) => source,
                     Err((code, message, help)) => {

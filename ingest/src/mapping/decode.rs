@@ -7,7 +7,7 @@ use super::node::{Node, Over};
 use super::path::Path;
 use super::process::{Process, ProcessTable};
 use super::text::{self, Documents};
-use super::transform::{Around, Val, parse_time};
+use super::transform::{Around, Index, Val, parse_time};
 use super::walk::Visit;
 use crate::{Context, Limits, Platform};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -91,12 +91,13 @@ impl Reader<'_> {
                 reader: *self,
                 state: &mut state,
                 scopes: (0..mapping.scopes).map(|_| Vec::new()).collect(),
+                indexes: (0..mapping.indexes.len()).map(|_| Index::default()).collect(),
             };
             if !mapping.prepare.is_empty() {
                 // A document that breaks is told by the second pass.
                 let _ = mapping.prepare.walk(&document.text, self.limits, &mut prepare);
             }
-            let scopes = prepare.scopes;
+            let (scopes, indexes) = (prepare.scopes, prepare.indexes);
             let platform = self.platform.or_else(|| platform(mapping, &scopes, &state));
             state.reading.platform = state.reading.platform.or(platform);
             let records = state.reading.records;
@@ -106,6 +107,7 @@ impl Reader<'_> {
                 platform,
                 line: document.line,
                 scopes: &scopes,
+                indexes: &indexes,
                 ordinals: vec![0; mapping.scopes],
                 open: Vec::new(),
                 state: &mut state,
@@ -148,7 +150,8 @@ fn platform(mapping: &Mapping, scopes: &[Vec<Node<'_>>], state: &State) -> Optio
             enclosing: None,
             process: None,
             parent: None,
-            around: Around { platform: None },
+            around: Around::NOWHERE,
+            guess: state.table.guess(),
             found: &state.found,
         };
         if let Some(platform) = mapping.platform.text(&scene).as_deref().and_then(super::compile::platform_of) {
@@ -220,6 +223,7 @@ struct Prepare<'p, 'r, 'de> {
     reader: Reader<'r>,
     state: &'p mut State,
     scopes: Vec<Vec<Node<'de>>>,
+    indexes: Vec<Index>,
 }
 
 impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
@@ -230,9 +234,13 @@ impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
     fn record(&mut self, ends: &[usize], record: Result<Node<'de>, Over>) {
         // One over its limits stays in its place, empty, so that the others keep theirs.
         let record = record.unwrap_or(Node::Null);
-        let first_scope = self.mapping.processes.len();
+        let mapping = self.mapping;
+        let first_scope = mapping.processes.len() + mapping.indexes.len();
         for end in ends.iter().filter(|end| **end < first_scope) {
-            self.processes(&self.mapping.processes[*end], &record);
+            match end.checked_sub(mapping.processes.len()) {
+                None => self.processes(&mapping.processes[*end], &record),
+                Some(index) => self.index(index, &record),
+            }
         }
         let mut scopes = ends.iter().filter_map(|end| end.checked_sub(first_scope));
         if let Some(scope) = scopes.next() {
@@ -248,6 +256,29 @@ impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
 }
 
 impl Prepare<'_, '_, '_> {
+    fn index(&mut self, number: usize, record: &Node<'_>) {
+        let section = &self.mapping.indexes[number];
+        let scene = Scene {
+            record,
+            enclosing: None,
+            process: None,
+            parent: None,
+            around: Around { platform: self.reader.platform, indexes: &[] },
+            guess: None,
+            found: &self.state.found,
+        };
+        let values: Vec<Box<str>> =
+            section.value.values(&scene).iter().filter_map(|v| Some(v.text()?.into())).collect();
+        for key in section.key.values(&scene).iter().filter_map(Val::text) {
+            let index = &mut self.indexes[number];
+            if index.len() as u64 >= self.reader.limits.event_fields.into() {
+                return;
+            }
+            let known = index.entry((*key).into()).or_default();
+            known.extend(values.iter().take(16_usize.saturating_sub(known.len())).cloned());
+        }
+    }
+
     fn processes(&mut self, section: &ProcessSection, record: &Node<'_>) {
         let platform = self.reader.platform;
         let most = self.reader.limits.processes;
@@ -257,7 +288,8 @@ impl Prepare<'_, '_, '_> {
                 enclosing: above,
                 process: None,
                 parent: None,
-                around: Around { platform },
+                around: Around { platform, indexes: &[] },
+                guess: None,
                 found: &self.state.found,
             };
             if !Condition::hold(&section.when, &scene) {
@@ -289,6 +321,7 @@ struct Emit<'p, 'r, 'de> {
     platform: Option<Platform>,
     line: u64,
     scopes: &'p [Vec<Node<'de>>],
+    indexes: &'p [Index],
     /// How many values opened each scope so far.
     ordinals: Vec<usize>,
     /// The scopes that are open, outermost first, each with its place.
@@ -390,7 +423,8 @@ impl Emit<'_, '_, '_> {
             enclosing,
             process: None,
             parent: None,
-            around: Around { platform: self.platform },
+            around: Around { platform: self.platform, indexes: self.indexes },
+            guess: None,
             found: &state.found,
         };
         if !Condition::hold(&section.when, &scene) {
@@ -443,7 +477,7 @@ impl Emit<'_, '_, '_> {
             id,
             channel: section.channel.as_deref(),
             context: mapping.context,
-            partial: mapping.partial,
+            partial: mapping.partial || section.partial,
         };
         if (self.emit)(emitted).is_break() {
             self.state.stopped = true;

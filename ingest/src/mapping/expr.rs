@@ -5,6 +5,7 @@ use super::node::Node;
 use super::path::Path;
 use super::process::Process;
 use super::transform::{Around, Table, Transform, Val, glob};
+use crate::Platform;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,7 +18,9 @@ pub(crate) struct Scene<'r> {
     pub(crate) enclosing: Option<&'r Node<'r>>,
     pub(crate) process: Option<&'r Process>,
     pub(crate) parent: Option<&'r Process>,
-    pub(crate) around: Around,
+    pub(crate) around: Around<'r>,
+    /// The platform that the processes' paths speak for.
+    pub(crate) guess: Option<Platform>,
     /// Which paths led somewhere, by number.
     pub(crate) found: &'r RefCell<Vec<bool>>,
 }
@@ -53,6 +56,8 @@ pub(crate) enum Source {
     Process { parent: bool, property: Property },
     /// `$platform`.
     Platform,
+    /// `$guess`: the platform that the processes' paths speak for.
+    Guess,
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +162,7 @@ impl Source {
                 });
                 text.map(|text| Val::Text(Cow::Borrowed(text))).into_iter().collect()
             }
+            Source::Guess => scene.guess.map(|p| Val::Text(Cow::Borrowed(p.as_str()))).into_iter().collect(),
             Source::Platform => {
                 scene.around.platform.map(|p| Val::Text(Cow::Borrowed(p.as_str()))).into_iter().collect()
             }
@@ -207,6 +213,8 @@ impl Condition {
 /// What parsing an expression needs to know and keeps count of.
 pub(crate) struct Parsing<'p> {
     pub(crate) tables: &'p FxHashMap<Box<str>, Arc<Table>>,
+    /// The names of the indexes, by number.
+    pub(crate) indexes: &'p [Box<str>],
     /// The text and line of every path, by number.
     pub(crate) paths: &'p mut Vec<(Box<str>, u32)>,
 }
@@ -231,7 +239,7 @@ pub(crate) fn parse(text: &str, line: u32, parsing: &mut Parsing<'_>) -> Result<
                 (name.trim(), split(inside, ',').map(unquote).collect())
             }
         };
-        transforms.push(Transform::new(name, arguments, parsing.tables)?);
+        transforms.push(Transform::new(name, arguments, parsing.tables, parsing.indexes)?);
     }
     Ok(Alternative { when: Vec::new(), source, transforms })
 }
@@ -248,8 +256,10 @@ pub(crate) fn source(text: &str, line: u32, parsing: &mut Parsing<'_>) -> Result
         }));
     }
     if let Some(name) = text.strip_prefix('$') {
-        if name == "platform" {
-            return Ok(Source::Platform);
+        match name {
+            "platform" => return Ok(Source::Platform),
+            "guess" => return Ok(Source::Guess),
+            _ => {}
         }
         let (whose, property) = name.split_once('.').unwrap_or((name, ""));
         let known = Property::NAMES.iter().find(|(known, _)| *known == property).map(|(_, p)| *p);
@@ -258,7 +268,8 @@ pub(crate) fn source(text: &str, line: u32, parsing: &mut Parsing<'_>) -> Result
             ("parent", Some(property)) => Ok(Source::Process { parent: true, property }),
             _ => {
                 let names: Vec<_> = Property::NAMES.iter().map(|(name, _)| *name).collect();
-                let help = format!("there are `$platform`, `$process.…` and `$parent.…` with {}", names.join(", "));
+                let help =
+                    format!("there are `$platform`, `$guess`, `$process.…` and `$parent.…` with {}", names.join(", "));
                 Err(("unknown-name", format!("unknown name '{text}'"), help))
             }
         };
@@ -309,14 +320,14 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Alternative, Refusal> {
         let mut paths = Vec::new();
-        parse(text, 1, &mut Parsing { tables: &FxHashMap::default(), paths: &mut paths })
+        parse(text, 1, &mut Parsing { tables: &FxHashMap::default(), indexes: &[], paths: &mut paths })
     }
 
     fn evaluate(text: &str, record: &Node<'_>) -> Vec<String> {
         let expr = Expr { alternatives: vec![parsed(text).expect("an expression")], all: false };
         let found = RefCell::new(vec![false; 4]);
-        let around = Around { platform: None };
-        let scene = Scene { record, enclosing: None, process: None, parent: None, around, found: &found };
+        let around = Around::NOWHERE;
+        let scene = Scene { record, enclosing: None, process: None, parent: None, around, guess: None, found: &found };
         expr.values(&scene).iter().filter_map(|v| v.text().map(Cow::into_owned)).collect()
     }
 

@@ -14,6 +14,8 @@ mod path;
 mod process;
 mod python;
 mod recognise;
+#[cfg(test)]
+mod tests;
 mod text;
 mod transform;
 mod walk;

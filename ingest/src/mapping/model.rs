@@ -32,6 +32,7 @@ pub struct Mapping {
     pub(super) walk: Tree,
     pub(super) scopes: usize,
     pub(super) processes: Vec<ProcessSection>,
+    pub(super) indexes: Vec<IndexSection>,
     pub(super) events: Vec<EventSection>,
     /// Every path with its line, by number, to tell which never led anywhere.
     pub(super) paths: Vec<(Box<str>, u32)>,
@@ -40,12 +41,21 @@ pub struct Mapping {
 /// A set of conditions that all hold for a document of this kind.
 #[derive(Debug)]
 pub(super) struct Recognise {
-    /// Paths that lead somewhere.
-    pub(super) has: Vec<Path>,
+    /// Paths that all lead somewhere, each below any root.
+    pub(super) has: Vec<Vec<Path>>,
+    /// Paths of which one at least leads somewhere.
+    pub(super) any: Vec<Path>,
     /// Paths whose text matches a pattern.
-    pub(super) like: Vec<(Path, Vec<Box<str>>)>,
+    pub(super) like: Vec<(Vec<Path>, Vec<Box<str>>)>,
     /// Paths that must lead nowhere.
     pub(super) lacks: Vec<Path>,
+}
+
+/// A list in the report that says something by a key.
+#[derive(Debug)]
+pub(super) struct IndexSection {
+    pub(super) key: Expr,
+    pub(super) value: Expr,
 }
 
 /// A list of processes in the report.
@@ -96,6 +106,8 @@ pub(super) struct EventSection {
     /// By platform: unknown, windows, linux, macos.
     pub(super) sources: [Arc<EventSource>; 4],
     pub(super) fields: Vec<(Box<str>, Expr)>,
+    /// Whether the record holds only a part of the event.
+    pub(super) partial: bool,
 }
 
 impl EventSection {

@@ -1,6 +1,7 @@
 //! Owns the processes that a report tells of, to find a parent's image and command line by pid or by text. Who caused
 //! what is not decided here: that is the origin's matter, over all artifacts of a run.
 
+use crate::Platform;
 use rustc_hash::FxHashMap;
 
 /// One process as the report tells it.
@@ -103,6 +104,26 @@ impl ProcessTable {
     pub(crate) fn parent_of(&self, index: u32) -> Option<u32> {
         let process = self.get(index)?;
         process.under.or_else(|| self.by_pid(process.parent_pid.as_deref()?, process.start)).filter(|p| *p != index)
+    }
+
+    /// The platform that the processes' paths speak for: a backslash path is Windows', `/Users` and the like are
+    /// macOS', any other absolute path is Linux'.
+    pub(crate) fn guess(&self) -> Option<Platform> {
+        const MACOS: &[&str] = &["/Applications/", "/Library/", "/System/", "/Users/", "/Volumes/", "/private/"];
+        let mut guess = None;
+        for process in self.processes.iter().take(4096) {
+            let Some(path) = process.image.as_deref().or(process.command_line.as_deref()) else { continue };
+            let path = path.trim_start_matches('"');
+            if path.get(1..3) == Some(":\\") || (path.starts_with('%') && path.contains('\\')) {
+                return Some(Platform::Windows);
+            }
+            if MACOS.iter().any(|root| path.starts_with(root)) {
+                guess = Some(Platform::Macos);
+            } else if path.starts_with('/') && guess.is_none() {
+                guess = Some(Platform::Linux);
+            }
+        }
+        guess
     }
 
     /// How many processes did not fit.

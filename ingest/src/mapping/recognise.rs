@@ -41,14 +41,16 @@ impl Mappings {
     fn holds(&self, way: &Recognise, shape: &Shape) -> bool {
         let of = |path: &Path| self.facts.iter().position(|known| known == path);
         let there = |path: &Path| of(path).is_some_and(|fact| shape.facts.iter().any(|(f, _)| *f == fact));
-        let like = |(path, patterns): &(Path, Vec<Box<str>>)| {
+        let said = |path: &Path, patterns: &[Box<str>]| {
             of(path).is_some_and(|fact| {
-                shape.facts.iter().filter(|(f, _)| *f == fact).any(|(_, text)| {
-                    text.as_deref().is_some_and(|text| patterns.iter().any(|pattern| glob(pattern, text)))
-                })
+                let texts = shape.facts.iter().filter(|(f, _)| *f == fact).filter_map(|(_, text)| text.as_deref());
+                texts.into_iter().any(|text| patterns.iter().any(|pattern| glob(pattern, text)))
             })
         };
-        way.has.iter().all(there) && way.like.iter().all(like) && !way.lacks.iter().any(there)
+        way.has.iter().all(|paths| paths.iter().any(there))
+            && (way.any.is_empty() || way.any.iter().any(there))
+            && way.like.iter().all(|(paths, patterns)| paths.iter().any(|path| said(path, patterns)))
+            && !way.lacks.iter().any(there)
     }
 }
 
@@ -56,7 +58,8 @@ impl Mappings {
 pub(super) fn shape(mappings: &[Arc<Mapping>]) -> (Vec<Path>, Tree) {
     let mut facts: Vec<Path> = Vec::new();
     for way in mappings.iter().flat_map(|mapping| &mapping.recognise) {
-        for path in way.has.iter().chain(way.like.iter().map(|(path, _)| path)).chain(&way.lacks) {
+        let like = way.like.iter().flat_map(|(paths, _)| paths);
+        for path in way.has.iter().flatten().chain(&way.any).chain(like).chain(&way.lacks) {
             if !facts.contains(path) {
                 facts.push(path.clone());
             }

@@ -11,7 +11,7 @@ const EXECUTABLE: &[&str] = &[
     ".js",
 ];
 
-pub(super) fn image_of(line: &str, _: &Arguments, around: &Around) -> Option<String> {
+pub(super) fn image_of(line: &str, _: &Arguments, around: &Around<'_>) -> Option<String> {
     image(line, around.platform)
 }
 
@@ -79,7 +79,7 @@ fn unix_words(line: &str, most: usize) -> Vec<String> {
     words
 }
 
-pub(super) fn argument(line: &str, arguments: &Arguments, around: &Around) -> Option<String> {
+pub(super) fn argument(line: &str, arguments: &Arguments, around: &Around<'_>) -> Option<String> {
     let place: usize = arguments[0].parse().ok()?;
     let line = line.trim_start();
     if around.platform == Some(Platform::Windows) {
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn arguments_are_counted_from_the_program() {
-        let windows = Around { platform: Some(Platform::Windows) };
+        let windows = Around { platform: Some(Platform::Windows), ..Around::NOWHERE };
         assert_eq!(argument(r#"a.exe /i "C:\x y" z"#, &["2".into()], &windows).as_deref(), Some(r"C:\x y"));
-        let linux = Around { platform: Some(Platform::Linux) };
+        let linux = Around { platform: Some(Platform::Linux), ..Around::NOWHERE };
         assert_eq!(argument("ls -la /tmp", &["1".into()], &linux).as_deref(), Some("-la"));
         assert_eq!(argument("ls", &["1".into()], &linux), None);
     }

@@ -4,6 +4,7 @@
 mod command;
 mod net;
 mod path;
+mod program;
 mod registry;
 mod text;
 mod time;
@@ -46,11 +47,21 @@ pub(crate) struct Table(pub(crate) FxHashMap<Box<str>, Box<str>>);
 
 /// What a transform may ask beside its value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Around {
+pub(crate) struct Around<'i> {
     pub(crate) platform: Option<Platform>,
+    /// What the report itself says under its indexes, by their number.
+    pub(crate) indexes: &'i [Index],
 }
 
-type Each = fn(&str, &[Box<str>], &Around) -> Option<String>;
+impl Around<'_> {
+    /// Nothing known.
+    pub(crate) const NOWHERE: Around<'static> = Around { platform: None, indexes: &[] };
+}
+
+/// What a report says elsewhere, by a key, such as the names of an address.
+pub(crate) type Index = FxHashMap<Box<str>, Vec<Box<str>>>;
+
+type Each = fn(&str, &[Box<str>], &Around<'_>) -> Option<String>;
 type Many = for<'r> fn(Vec<Val<'r>>, &[Box<str>]) -> Vec<Val<'r>>;
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +72,8 @@ enum Work {
     Many(Many),
     /// A table of the mapping file.
     Lookup { keep: bool },
+    /// An index of the report, by its number.
+    Index(usize),
 }
 
 /// One named transform, as the reference lists it.
@@ -131,6 +144,12 @@ pub(crate) const ALL: &[Spec] = &[
     many("first", (0, 0), text::first, "the first value alone"),
     each("hex", (0, 0), text::hex, "a number as `0x1f3`"),
     each("image", (0, 0), command::image_of, "the program of a command line, by the platform's quoting rules"),
+    Spec {
+        name: "index",
+        arguments: (1, 1),
+        does: "every value that the report says elsewhere for this one, by an index of the mapping; drops what is not in it",
+        work: Work::Index(0),
+    },
     each("int", (0, 0), text::int, "a decimal or `0x` number as a decimal; drops what is none"),
     each("ipv6", (0, 0), net::ipv6, "`true` for an IPv6 address, `false` for an IPv4 one; drops the rest"),
     each("ip", (0, 0), net::ip, "keeps an IP address; drops the rest"),
@@ -151,6 +170,12 @@ pub(crate) const ALL: &[Spec] = &[
         (0, 0),
         path::placeholders,
         "a path with `%WINDIR%`, `%APPDATA%` and the like expanded; what only the run knew stays marked",
+    ),
+    each(
+        "program",
+        (0, 0),
+        program::path,
+        "the bare name of a program that every system has, by its usual path; keeps the rest",
     ),
     each("prefix", (1, 1), text::prefix, "puts a text in front"),
     each(
@@ -213,6 +238,7 @@ impl Transform {
         name: &str,
         arguments: Vec<Box<str>>,
         tables: &FxHashMap<Box<str>, Arc<Table>>,
+        indexes: &[Box<str>],
     ) -> Result<Self, (&'static str, String, String)> {
         let Some(spec) = ALL.iter().find(|spec| spec.name == name) else {
             let help = match nearest(name, ALL.iter().map(|s| s.name)) {
@@ -237,17 +263,32 @@ impl Transform {
             }
             _ => None,
         };
-        Ok(Self { work: spec.work, arguments: arguments.into(), table })
+        let work = match spec.work {
+            Work::Index(_) => match indexes.iter().position(|known| arguments.first() == Some(known)) {
+                Some(number) => Work::Index(number),
+                None => {
+                    let message = format!("unknown index '{}'", arguments.first().map_or("", |a| a));
+                    return Err(("unknown-index", message, "define it under `indexes` of the same file".to_owned()));
+                }
+            },
+            work => work,
+        };
+        Ok(Self { work, arguments: arguments.into(), table })
     }
 
     /// Applies the transform to all values.
-    pub(crate) fn apply<'r>(&self, values: Vec<Val<'r>>, around: &Around) -> Vec<Val<'r>> {
+    pub(crate) fn apply<'r>(&self, values: Vec<Val<'r>>, around: &Around<'_>) -> Vec<Val<'r>> {
         match self.work {
             Work::Many(work) => work(values, &self.arguments),
             Work::Each(work) => values
                 .into_iter()
                 .filter_map(|value| work(&value.text()?, &self.arguments, around).map(|t| Val::Text(Cow::Owned(t))))
                 .collect(),
+            Work::Index(number) => {
+                let index = around.indexes.get(number);
+                let said = |value: &Val<'r>| Some(index?.get(&*value.text()?)?.iter().map(|text| Val::owned(&**text)));
+                values.iter().filter_map(said).flatten().collect()
+            }
             Work::Lookup { keep } => {
                 let table = self.table.as_deref();
                 let lookup = |value: Val<'r>| {
@@ -301,10 +342,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_transform_is_told_the_nearest() {
-        let Err((code, _, help)) = Transform::new("registry_keys", vec![], &FxHashMap::default()) else { panic!() };
+        let Err((code, _, help)) = Transform::new("registry_keys", vec![], &FxHashMap::default(), &[]) else {
+            panic!()
+        };
         assert_eq!(code, "unknown-transform");
         assert!(help.contains("'registry_key'"), "{help}");
-        assert!(Transform::new("prefix", vec![], &FxHashMap::default()).is_err());
+        assert!(Transform::new("prefix", vec![], &FxHashMap::default(), &[]).is_err());
     }
 
     #[test]

@@ -9,15 +9,15 @@ fn address(text: &str) -> Option<IpAddr> {
     text.trim().trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-pub(super) fn ipv6(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn ipv6(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     address(text).map(|ip| ip.is_ipv6().to_string())
 }
 
-pub(super) fn ip(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn ip(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     address(text).map(|_| text.trim().to_owned())
 }
 
-pub(super) fn not_ip(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn not_ip(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     address(text).is_none().then(|| text.to_owned())
 }
 
@@ -27,7 +27,7 @@ fn split_url(url: &str) -> (&str, &str) {
     behind.find(['/', '?', '#']).map_or((behind, ""), |at| behind.split_at(at))
 }
 
-pub(super) fn url_host(url: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn url_host(url: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let (authority, _) = split_url(url.trim());
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match host.strip_prefix('[') {
@@ -37,13 +37,13 @@ pub(super) fn url_host(url: &str, _: &Arguments, _: &Around) -> Option<String> {
     (!host.is_empty()).then(|| host.to_owned())
 }
 
-pub(super) fn url_path(url: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn url_path(url: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let (_, rest) = split_url(url.trim());
     let path = rest.split(['?', '#']).next().unwrap_or("");
     Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
 }
 
-pub(super) fn url_query(url: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn url_query(url: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let (_, query) = split_url(url.trim()).1.split_once("?")?;
     Some(query.split('#').next().unwrap_or("").to_owned())
 }
@@ -52,7 +52,7 @@ pub(super) fn url_query(url: &str, _: &Arguments, _: &Around) -> Option<String> 
 mod tests {
     use super::*;
 
-    const NOWHERE: Around = Around { platform: None };
+    const NOWHERE: Around<'static> = Around::NOWHERE;
 
     #[test]
     fn urls_come_apart() {

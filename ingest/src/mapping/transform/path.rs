@@ -5,7 +5,7 @@ use super::Around;
 type Arguments = [Box<str>];
 
 /// The view that a 32-bit process has of the 64-bit system folder: only the sandbox's monitor sees it.
-pub(super) fn sysnative(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn sysnative(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     const ALIAS: &str = r"\windows\sysnative\";
     Some(match find_ignoring_case(text, ALIAS) {
         Some(at) => format!(r"{}\Windows\System32\{}", &text[..at], &text[at + ALIAS.len()..]),
@@ -17,7 +17,7 @@ pub(super) fn sysnative(text: &str, _: &Arguments, _: &Around) -> Option<String>
 ///
 /// The first volume of a guest is its reserved partition and the system lies on one behind it, so every volume reads
 /// as `C:`: the report does not say which letter it had.
-pub(super) fn device_path(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn device_path(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     const VOLUME: &str = r"\device\harddiskvolume";
     if let Some(rest) = strip_ignoring_case(text, VOLUME) {
         let path = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -77,7 +77,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
 
 /// Expands a placeholder at the head of a path. What only the run knew, as `%SAMPLEPATH%` and `<USER>`, stays as it
 /// is: the mark tells the reader, and nothing is invented.
-pub(super) fn placeholders(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn placeholders(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(expand(text))
 }
 
@@ -93,14 +93,14 @@ fn expand(text: &str) -> String {
 }
 
 /// Expands in the image alone: rules ask for `%TEMP%` in arguments by that very text.
-pub(super) fn command(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn command(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(match text.strip_prefix('"') {
         Some(quoted) => format!("\"{}", expand(quoted)),
         None => expand(text),
     })
 }
 
-pub(super) fn windows_path(text: &str, arguments: &Arguments, around: &Around) -> Option<String> {
+pub(super) fn windows_path(text: &str, arguments: &Arguments, around: &Around<'_>) -> Option<String> {
     let text = device_path(text, arguments, around)?;
     sysnative(&expand(&text), arguments, around)
 }
@@ -118,9 +118,9 @@ fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn all(work: fn(&str, &Arguments, &Around) -> Option<String>, cases: &[(&str, &str)]) {
+    fn all(work: fn(&str, &Arguments, &Around<'_>) -> Option<String>, cases: &[(&str, &str)]) {
         for (from, to) in cases {
-            assert_eq!(work(from, &[], &Around { platform: None }).as_deref(), Some(*to), "{from}");
+            assert_eq!(work(from, &[], &Around::NOWHERE).as_deref(), Some(*to), "{from}");
         }
     }
 

@@ -23,7 +23,7 @@ const ROOTS: &[(&str, &str)] = &[
 ];
 
 /// A key with its root in Sysmon's short form and the control set that is in use.
-pub(super) fn key(raw: &str, arguments: &Arguments, around: &Around) -> Option<String> {
+pub(super) fn key(raw: &str, arguments: &Arguments, around: &Around<'_>) -> Option<String> {
     let raw = raw.trim();
     if raw.is_empty() {
         return None;
@@ -40,7 +40,7 @@ pub(super) fn key(raw: &str, arguments: &Arguments, around: &Around) -> Option<S
     control_set(raw, arguments, around)
 }
 
-pub(super) fn control_set(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn control_set(raw: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let lower = raw.to_ascii_lowercase();
     let Some(at) = lower.find(r"\controlset00") else { return Some(raw.to_owned()) };
     let digit = at + r"\controlset00".len();
@@ -52,7 +52,7 @@ pub(super) fn control_set(raw: &str, _: &Arguments, _: &Around) -> Option<String
     Some(format!(r"{}\CurrentControlSet{}", &raw[..at], &raw[digit + 1..]))
 }
 
-pub(super) fn dword(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn dword(raw: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(match text::number(raw) {
         // A monitor may print a DWORD of all ones as the 64-bit number that a sign extension makes of it.
         Some(n) => format!("DWORD (0x{:08x})", n as u64 as u32),
@@ -60,14 +60,14 @@ pub(super) fn dword(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
     })
 }
 
-pub(super) fn qword(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn qword(raw: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(match text::number(raw) {
         Some(n) => format!("QWORD (0x{:08x}-0x{:08x})", n as u64 >> 32, n as u64 as u32),
         None => raw.to_owned(),
     })
 }
 
-pub(super) fn text(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn text(raw: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(if raw.is_empty() { "(Empty)".to_owned() } else { raw.to_owned() })
 }
 
@@ -75,7 +75,7 @@ pub(super) fn text(raw: &str, _: &Arguments, _: &Around) -> Option<String> {
 mod tests {
     use super::*;
 
-    const NOWHERE: Around = Around { platform: None };
+    const NOWHERE: Around<'static> = Around::NOWHERE;
 
     #[test]
     fn roots_read_as_sysmon_writes_them() {

@@ -5,68 +5,68 @@ use std::borrow::Cow;
 
 type Arguments = [Box<str>];
 
-pub(super) fn lower(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn lower(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.to_lowercase())
 }
 
-pub(super) fn upper(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn upper(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.to_uppercase())
 }
 
-pub(super) fn trim(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn trim(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-pub(super) fn prefix(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn prefix(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(format!("{}{text}", arguments[0]))
 }
 
-pub(super) fn suffix(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn suffix(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(format!("{text}{}", arguments[0]))
 }
 
-pub(super) fn strip(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn strip(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     let text = text.strip_prefix(&*arguments[0]).unwrap_or(text);
     Some(text.strip_suffix(&*arguments[0]).unwrap_or(text).to_owned())
 }
 
-pub(super) fn replace(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn replace(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     if arguments[0].is_empty() {
         return Some(text.to_owned());
     }
     Some(text.replace(&*arguments[0], &arguments[1]))
 }
 
-pub(super) fn before(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn before(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.split_once(&*arguments[0]).map_or(text, |(before, _)| before).to_owned())
 }
 
-pub(super) fn after(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn after(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     text.split_once(&*arguments[0]).map(|(_, after)| after.to_owned())
 }
 
-pub(super) fn after_last(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn after_last(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.rsplit_once(&*arguments[0]).map_or(text, |(_, after)| after).to_owned())
 }
 
-pub(super) fn filename(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn filename(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let name = text.rsplit(['\\', '/']).next().unwrap_or(text);
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-pub(super) fn dirname(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn dirname(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     text.rfind(['\\', '/']).map(|end| text[..end].to_owned())
 }
 
-pub(super) fn drop(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn drop(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     (!arguments.iter().any(|a| a.eq_ignore_ascii_case(text))).then(|| text.to_owned())
 }
 
-pub(super) fn only(text: &str, arguments: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn only(text: &str, arguments: &Arguments, _: &Around<'_>) -> Option<String> {
     arguments.iter().any(|pattern| glob(pattern, text)).then(|| text.to_owned())
 }
 
-pub(super) fn boolean(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn boolean(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some("true".to_owned()),
         "false" | "no" | "off" | "0" => Some("false".to_owned()),
@@ -83,15 +83,15 @@ pub(super) fn number(text: &str) -> Option<i128> {
     }
 }
 
-pub(super) fn int(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn int(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     number(text).map(|n| n.to_string())
 }
 
-pub(super) fn hex(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn hex(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     number(text).filter(|n| *n >= 0).map(|n| format!("0x{n:x}"))
 }
 
-pub(super) fn unhex(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn unhex(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let digits = text.as_bytes();
     if digits.is_empty() || digits.len() % 2 == 1 || !digits.iter().all(u8::is_ascii_hexdigit) {
         return Some(text.to_owned());
@@ -102,7 +102,7 @@ pub(super) fn unhex(text: &str, _: &Arguments, _: &Around) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " "))
 }
 
-pub(super) fn unescape(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn unescape(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.replace("\\\\", "\\"))
 }
 
@@ -127,7 +127,7 @@ const CODES: &[(&str, &str)] = &[
     ("%%14593", "Outbound"),
 ];
 
-pub(super) fn codes(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn codes(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     let code = text.trim();
     Some(CODES.iter().find(|(known, _)| *known == code).map_or(text, |(_, word)| word).to_owned())
 }
@@ -223,7 +223,7 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const NOWHERE: Around = Around { platform: None };
+    const NOWHERE: Around<'static> = Around::NOWHERE;
 
     #[test]
     fn patterns_match_without_regard_to_case() {

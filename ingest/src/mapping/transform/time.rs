@@ -92,11 +92,11 @@ fn sysmon(nanoseconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03}", rest / 1_000_000)
 }
 
-pub(super) fn text(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn text(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     parse(text).map(sysmon)
 }
 
-pub(super) fn epoch(text: &str, _: &Arguments, _: &Around) -> Option<String> {
+pub(super) fn epoch(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     text.bytes().all(|b| b.is_ascii_digit() || b == b'.').then(|| from_number(text.trim()).map(sysmon)).flatten()
 }
 
