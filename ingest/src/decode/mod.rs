@@ -43,6 +43,7 @@ static DECODERS: &[&dyn Decoder] = &[
     &wrap::Zstandard,
     &crate::evtx::Evtx,
     &crate::linux::Sysmon,
+    &crate::mapping::Mapped,
     &crate::windows::EventXml,
     &crate::linux::Audit,
     &crate::linux::Strace,

@@ -1,13 +1,15 @@
 //! Owns running a mapping's test cases: a document in, the events that it must become out, and which paths of the
 //! mapping no case ever led along.
 
-use super::decode::{Emitted, Reader};
 use super::{Mapping, Mappings};
-use crate::{Limits, Platform};
+use crate::decode::{Emitter, Seen};
+use crate::origin::Tracker;
+use crate::{Artifact, Config, Limits, Platform, Record, RunContext};
 use sandsift_sigma::{Event, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// What running test cases came to.
 #[derive(Debug, Default, Serialize)]
@@ -198,11 +200,18 @@ impl Mappings {
             None => failures.push("not recognised by its content".to_owned()),
         }
         let mut got = Vec::new();
-        let reader = Reader { limits: &limits, platform: case.platform, windows_event: Some(&super::windows_event) };
-        let reading = reader.read(mapping, text.as_bytes(), &mut |Emitted { event, .. }| {
-            got.push(Got::of(event));
+        let config = Arc::new(Config { limits, ..Config::default() });
+        let context = RunContext { platform: case.platform, ..RunContext::default() };
+        let artifact = Artifact { index: 0, name: &case.name, kind: None, bytes: text.as_bytes() };
+        let (mut seen, mut records) = (Seen::default(), 0);
+        let mut tracker = Tracker::new(Arc::clone(&config.origins), &config.limits);
+        let mut sink = |record: &Record<'_>| {
+            got.push(Got::of(record.event));
             ControlFlow::Continue(())
-        });
+        };
+        let mut out = Emitter::new(&config, &context, &artifact, &mut seen, &mut tracker, &mut records, &mut sink);
+        let found = super::decode::read(mapping, artifact.bytes, &mut out);
+        let report = out.finish();
         let mut left: Vec<&Got> = got.iter().collect();
         for expected in &case.events {
             match left.iter().position(|got| expected.meets(got)) {
@@ -216,12 +225,12 @@ impl Mappings {
             failures.extend(left.iter().map(|got| format!("unexpected event: {}", got.told())));
         }
         for (code, count) in &case.skipped {
-            let skipped = reading.skipped.get(code.as_str()).map_or(0, |(count, _)| *count);
+            let skipped = report.skipped.iter().find(|s| s.code == code).map_or(0, |s| s.count);
             if skipped != *count {
                 failures.push(format!("{skipped} records left out as '{code}', not {count}"));
             }
         }
-        (failures, reading.found)
+        (failures, found)
     }
 }
 

@@ -19,6 +19,7 @@ const FILE_KEYS: &[&str] = &[
     "recognise",
     "priority",
     "platform",
+    "sample",
     "one_run",
     "context",
     "partial",
@@ -215,9 +216,16 @@ impl Compiler<'_> {
         let mut walk = Tree::default();
         // The report itself is a scope, so that the platform can be read from it and `^` finds it from a flat list.
         let platform = yaml.get("platform").map(|p| self.platform(p)).unwrap_or_default();
-        let root_scope = (!platform.alternatives.is_empty()).then(|| {
+        let mut sample =
+            |key: &str| yaml.get("sample").and_then(|s| s.get(key)).map(|y| self.expr(y)).unwrap_or_default();
+        let (sample_name, sample_sha256, sample_pid) = (sample("name"), sample("sha256"), sample("pid"));
+        if let Some(sample) = yaml.get("sample") {
+            self.keys(sample, &["name", "sha256", "pid"], "`sample`");
+        }
+        let of_root = [&platform, &sample_name, &sample_sha256, &sample_pid];
+        let root_scope = of_root.iter().any(|expr| !expr.is_constant()).then(|| {
             let mut keep = Keep::nothing();
-            each_path(&platform, false, &mut |path| keep.add(path));
+            of_root.iter().for_each(|expr| each_path(expr, false, &mut |path| keep.add(path)));
             let sections = ["processes", "events"].map(|key| yaml.get(key).map(Yaml::items).unwrap_or_default());
             let of_lines = sections.concat().iter().all(|section| section.get("each").is_none());
             self.scope(if of_lines { vec![Step::Items] } else { Vec::new() }, keep)
@@ -268,6 +276,9 @@ impl Compiler<'_> {
             context,
             partial,
             prepare,
+            sample_name,
+            sample_sha256,
+            sample_pid,
             root_scope,
             walk,
             scopes: self.scopes.len(),

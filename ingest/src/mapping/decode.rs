@@ -1,150 +1,116 @@
 //! Owns reading one artifact through a mapping: document after document, first the processes and what records refer
 //! to, then the records, each as the events that the mapping makes of it.
 
-use super::expr::{Condition, Scene};
-use super::model::{Decoder as Kind, EventSection, Mapping, ProcessSection};
+use super::expr::{Condition, Expr, Scene};
+use super::model::{Decoder as By, EventSection, Mapping, ProcessSection};
 use super::node::{Node, Over};
 use super::path::Path;
 use super::process::{Process, ProcessTable};
 use super::text::{self, Documents};
 use super::transform::{Around, Index, Val, parse_time};
 use super::walk::Visit;
-use crate::{Context, Limits, Platform};
+use crate::Platform;
+use crate::decode::{Emitter, Place};
+use crate::windows::{Repeats, WindowsRecord, json_record};
 use rustc_hash::{FxHashMap, FxHasher};
 use sandsift_sigma::{Event, Value};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
 
-/// One event on its way to the run.
-#[allow(dead_code)]
-pub(crate) struct Emitted<'e> {
-    pub(crate) event: &'e mut Event,
-    /// The record's number: the document's line in a log of lines, else the record's place in the report, from 1.
-    pub(crate) id: u64,
-    pub(crate) channel: Option<&'e str>,
-    pub(crate) context: Context,
-    pub(crate) partial: bool,
-}
-
-/// What reading came to.
-#[derive(Debug, Default)]
-pub(crate) struct Reading {
-    pub(crate) platform: Option<Platform>,
-    /// Records seen: those that became events and those in `skipped`.
-    pub(crate) records: u64,
-    /// Records that became no event, by reason, with the first case in words.
-    pub(crate) skipped: BTreeMap<&'static str, (u64, String)>,
-    /// Which of the mapping's paths led somewhere, by number.
-    pub(crate) found: Vec<bool>,
-}
-
-impl Reading {
-    fn skip(&mut self, code: &'static str, detail: impl FnOnce() -> String) {
-        self.skipped.entry(code).or_insert_with(|| (0, detail())).0 += 1;
+/// Reads an artifact through a mapping. What it gives back says which of the mapping's paths led somewhere, by number.
+pub(super) fn read(mapping: &Mapping, bytes: &[u8], out: &mut Emitter<'_>) -> Vec<bool> {
+    let limits = out.limits();
+    let text = text::decode(bytes);
+    if let Some(why) = text.repaired {
+        out.note("text-repaired", || why.to_owned());
     }
-}
-
-/// Decodes a record of a Windows event log in JSON; `false` if it is none.
-pub(crate) type WindowsEvent<'f> = &'f dyn Fn(&Node<'_>, &mut Event) -> bool;
-
-/// What a reading needs beside the mapping.
-#[derive(Clone, Copy)]
-pub(crate) struct Reader<'r> {
-    pub(crate) limits: &'r Limits,
-    /// The platform that the completion names; it wins over the report's.
-    pub(crate) platform: Option<Platform>,
-    pub(crate) windows_event: Option<WindowsEvent<'r>>,
-}
-
-impl Reader<'_> {
-    /// Reads an artifact and hands out each event; `Break` ends the reading.
-    pub(crate) fn read(
-        &self,
-        mapping: &Mapping,
-        bytes: &[u8],
-        emit: &mut dyn FnMut(Emitted<'_>) -> ControlFlow<()>,
-    ) -> Reading {
-        let text = text::decode(bytes);
-        let mut state = State {
-            reading: Reading { platform: self.platform, ..Reading::default() },
-            table: ProcessTable::default(),
-            told: FxHashMap::default(),
-            texts: FxHashMap::default(),
-            found: RefCell::new(vec![false; mapping.paths.len()]),
-            event: Event::new(),
-            stopped: false,
+    let mut state = State {
+        table: ProcessTable::default(),
+        told: FxHashMap::default(),
+        texts: FxHashMap::default(),
+        found: RefCell::new(vec![false; mapping.paths.len()]),
+        event: Event::new(),
+        windows: WindowsRecord::default(),
+        place: 0,
+    };
+    for document in Documents::new(&text.text) {
+        if !mapping.one_run {
+            state.table.clear();
+            state.texts.clear();
+            state.told.clear();
+        }
+        let platform = out.context().platform;
+        let mut prepare = Prepare {
+            mapping,
+            platform,
+            most: limits.processes,
+            state: &mut state,
+            scopes: (0..mapping.scopes).map(|_| Vec::new()).collect(),
+            indexes: (0..mapping.indexes.len()).map(|_| Index::default()).collect(),
         };
-        if let Some(why) = text.repaired {
-            state.reading.records += 1;
-            state.reading.skip("text-repaired", || why.to_owned());
+        if !mapping.prepare.is_empty() {
+            // A document that breaks is told by the second pass.
+            let _ = mapping.prepare.walk(&document.text, limits, &mut prepare);
         }
-        for document in Documents::new(&text.text) {
-            if !mapping.one_run {
-                state.table.clear();
-                state.texts.clear();
-                state.told.clear();
-            }
-            let mut prepare = Prepare {
-                mapping,
-                reader: *self,
-                state: &mut state,
-                scopes: (0..mapping.scopes).map(|_| Vec::new()).collect(),
-                indexes: (0..mapping.indexes.len()).map(|_| Index::default()).collect(),
-            };
-            if !mapping.prepare.is_empty() {
-                // A document that breaks is told by the second pass.
-                let _ = mapping.prepare.walk(&document.text, self.limits, &mut prepare);
-            }
-            let (scopes, indexes) = (prepare.scopes, prepare.indexes);
-            let platform = self.platform.or_else(|| platform(mapping, &scopes, &state));
-            state.reading.platform = state.reading.platform.or(platform);
-            let records = state.reading.records;
-            let mut walk = Emit {
-                mapping,
-                reader: *self,
-                platform,
-                line: document.line,
-                scopes: &scopes,
-                indexes: &indexes,
-                ordinals: vec![0; mapping.scopes],
-                open: Vec::new(),
-                state: &mut state,
-                emit,
-            };
-            let walked = mapping.walk.walk(&document.text, self.limits, &mut walk);
-            if state.stopped {
-                break;
-            }
-            if let Some(error) = document.error.or_else(|| walked.err().map(|e| e.to_string())) {
-                state.reading.records += 1;
-                let line = document.line;
-                let code = if state.reading.records - 1 > records { "document-truncated" } else { "record-unreadable" };
-                state.reading.skip(code, || format!("line {line}: {error}"));
-            }
-            if state.reading.records >= self.limits.records {
-                state
-                    .reading
-                    .skip("too-many-records", || format!("more than {} (limits.records)", self.limits.records));
-                break;
-            }
+        let (scopes, indexes) = (prepare.scopes, prepare.indexes);
+        let platform =
+            platform.or_else(|| of_root(mapping, &scopes, &state, &mapping.platform, super::compile::platform_of));
+        if let Some(platform) = platform {
+            out.platform(platform);
         }
-        let refused = state.table.refused();
-        if refused > 0 {
-            let limit = self.limits.processes;
-            let told = format!("{refused} processes beyond the limit of {limit} (limits.processes) cannot be parents");
-            state.reading.records += 1;
-            state.reading.skip("too-many-processes", || told);
+        name_sample(mapping, &scopes, &state, out);
+        let first = state.place;
+        let mut walk = Emit {
+            mapping,
+            platform,
+            line: document.line,
+            scopes: &scopes,
+            indexes: &indexes,
+            ordinals: vec![0; mapping.scopes],
+            open: Vec::new(),
+            state: &mut state,
+            out: &mut *out,
+        };
+        let walked = mapping.walk.walk(&document.text, limits, &mut walk);
+        if out.stopped() {
+            break;
         }
-        state.reading.found = state.found.into_inner();
-        state.reading
+        if let Some(error) = document.error.or_else(|| walked.err().map(|e| e.to_string())) {
+            let line = document.line;
+            let code = if state.place > first { "document-truncated" } else { "record-unreadable" };
+            out.lost(code, || format!("line {line}: {error}"));
+        }
+    }
+    let refused = state.table.refused();
+    if refused > 0 {
+        let limit = limits.processes;
+        out.note("limit-processes", || format!("{refused} processes more than {limit} (limits.processes)"));
+    }
+    state.found.into_inner()
+}
+
+/// Tells the origin tracker what the report says of the sample.
+fn name_sample(mapping: &Mapping, scopes: &[Vec<Node<'_>>], state: &State, out: &mut Emitter<'_>) {
+    let text = |expr: &Expr| of_root(mapping, scopes, state, expr, |text| Some(text.to_owned()));
+    let (name, sha256) = (text(&mapping.sample_name), text(&mapping.sample_sha256));
+    if name.is_some() || sha256.is_some() {
+        out.tracker().sample(name.as_deref(), sha256.as_deref());
+    }
+    if let Some(pid) = text(&mapping.sample_pid).and_then(|pid| pid.parse().ok()) {
+        out.tracker().root_pid(pid);
     }
 }
 
-/// The platform that the report itself tells.
-fn platform(mapping: &Mapping, scopes: &[Vec<Node<'_>>], state: &State) -> Option<Platform> {
-    for root in scopes.get(mapping.root_scope?)? {
+/// What an expression over the report itself gives, taken as `take` takes it.
+fn of_root<T>(
+    mapping: &Mapping,
+    scopes: &[Vec<Node<'_>>],
+    state: &State,
+    expr: &Expr,
+    take: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    scopes.get(mapping.root_scope?)?.iter().find_map(|root| {
         let scene = Scene {
             record: root,
             enclosing: None,
@@ -154,15 +120,11 @@ fn platform(mapping: &Mapping, scopes: &[Vec<Node<'_>>], state: &State) -> Optio
             guess: state.table.guess(),
             found: &state.found,
         };
-        if let Some(platform) = mapping.platform.text(&scene).as_deref().and_then(super::compile::platform_of) {
-            return Some(platform);
-        }
-    }
-    None
+        expr.text(&scene).and_then(|text| take(&text))
+    })
 }
 
 struct State {
-    reading: Reading,
     table: ProcessTable,
     /// How often each section told the same thing, by set and key.
     told: FxHashMap<(u16, u64), Vec<(usize, u32)>>,
@@ -170,7 +132,9 @@ struct State {
     texts: FxHashMap<(usize, u64), usize>,
     found: RefCell<Vec<bool>>,
     event: Event,
-    stopped: bool,
+    windows: WindowsRecord,
+    /// The number of the record at hand.
+    place: u64,
 }
 
 impl State {
@@ -218,15 +182,17 @@ fn descend<'n, 'd>(
 }
 
 /// The first pass over a document.
-struct Prepare<'p, 'r, 'de> {
+struct Prepare<'p, 'de> {
     mapping: &'p Mapping,
-    reader: Reader<'r>,
+    platform: Option<Platform>,
+    /// How many processes, and records that others refer to, are kept.
+    most: u32,
     state: &'p mut State,
     scopes: Vec<Vec<Node<'de>>>,
     indexes: Vec<Index>,
 }
 
-impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
+impl<'de> Visit<'de> for Prepare<'_, 'de> {
     fn enter(&mut self, _: usize) {}
 
     fn leave(&mut self, _: usize) {}
@@ -244,7 +210,7 @@ impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
         }
         let mut scopes = ends.iter().filter_map(|end| end.checked_sub(first_scope));
         if let Some(scope) = scopes.next() {
-            if self.scopes[scope].len() < self.reader.limits.processes as usize {
+            if self.scopes[scope].len() < self.most as usize {
                 self.scopes[scope].push(record);
             }
         }
@@ -255,7 +221,7 @@ impl<'de> Visit<'de> for Prepare<'_, '_, 'de> {
     }
 }
 
-impl Prepare<'_, '_, '_> {
+impl Prepare<'_, '_> {
     fn index(&mut self, number: usize, record: &Node<'_>) {
         let section = &self.mapping.indexes[number];
         let scene = Scene {
@@ -263,7 +229,7 @@ impl Prepare<'_, '_, '_> {
             enclosing: None,
             process: None,
             parent: None,
-            around: Around { platform: self.reader.platform, indexes: &[] },
+            around: Around { platform: self.platform, indexes: &[] },
             guess: None,
             found: &self.state.found,
         };
@@ -271,7 +237,7 @@ impl Prepare<'_, '_, '_> {
             section.value.values(&scene).iter().filter_map(|v| Some(v.text()?.into())).collect();
         for key in section.key.values(&scene).iter().filter_map(Val::text) {
             let index = &mut self.indexes[number];
-            if index.len() as u64 >= self.reader.limits.event_fields.into() {
+            if index.len() >= self.most as usize {
                 return;
             }
             let known = index.entry((*key).into()).or_default();
@@ -280,8 +246,7 @@ impl Prepare<'_, '_, '_> {
     }
 
     fn processes(&mut self, section: &ProcessSection, record: &Node<'_>) {
-        let platform = self.reader.platform;
-        let most = self.reader.limits.processes;
+        let (platform, most) = (self.platform, self.most);
         descend(record, section.descend.as_ref(), &mut |node, above, under| {
             let scene = Scene {
                 record: node,
@@ -295,7 +260,7 @@ impl Prepare<'_, '_, '_> {
             if !Condition::hold(&section.when, &scene) {
                 return None;
             }
-            let text = |expr: &super::expr::Expr| expr.text(&scene).map(String::into_boxed_str);
+            let text = |expr: &Expr| expr.text(&scene).map(String::into_boxed_str);
             let process = Process {
                 pid: text(&section.pid),
                 parent_pid: text(&section.parent),
@@ -317,7 +282,6 @@ impl Prepare<'_, '_, '_> {
 /// The second pass over a document.
 struct Emit<'p, 'r, 'de> {
     mapping: &'p Mapping,
-    reader: Reader<'r>,
     platform: Option<Platform>,
     line: u64,
     scopes: &'p [Vec<Node<'de>>],
@@ -327,7 +291,7 @@ struct Emit<'p, 'r, 'de> {
     /// The scopes that are open, outermost first, each with its place.
     open: Vec<(usize, usize)>,
     state: &'p mut State,
-    emit: &'p mut dyn FnMut(Emitted<'_>) -> ControlFlow<()>,
+    out: &'p mut Emitter<'r>,
 }
 
 impl<'de> Visit<'de> for Emit<'_, '_, 'de> {
@@ -343,34 +307,21 @@ impl<'de> Visit<'de> for Emit<'_, '_, 'de> {
     fn record(&mut self, ends: &[usize], record: Result<Node<'de>, Over>) {
         let record = match record {
             Ok(record) => record,
-            Err(over) => {
-                let limits = self.reader.limits;
-                self.state.reading.records += 1;
-                match over {
-                    Over::Bytes => self.state.reading.skip("record-too-large", || {
-                        format!("more than {} bytes (limits.record_bytes)", limits.record_bytes)
-                    }),
-                    Over::Depth => self
-                        .state
-                        .reading
-                        .skip("record-too-deep", || format!("more than {} levels (limits.depth)", limits.depth)),
-                }
-                return;
-            }
+            Err(over) => return self.over(over),
         };
-        let around = self.open.last().and_then(|(scope, place)| self.scopes.get(*scope)?.get(*place));
+        let scopes = self.scopes;
+        let around = self.open.last().and_then(|(scope, place)| scopes.get(*scope)?.get(*place));
         // Sections with the same `descend` see the same records; each record counts once.
         let below = ends.iter().find_map(|end| self.mapping.events[*end].descend.as_ref());
         descend(&record, below, &mut |node, above, _| {
-            if !self.state.stopped {
-                self.one(ends, node, above.or(around));
-            }
+            // What breaks off here is seen by `stopped`.
+            let _ = self.one(ends, node, above.or(around));
             None
         });
     }
 
     fn stopped(&self) -> bool {
-        self.state.stopped || self.state.reading.records >= self.reader.limits.records
+        self.out.stopped()
     }
 }
 
@@ -383,40 +334,73 @@ enum Made {
 }
 
 impl Emit<'_, '_, '_> {
-    fn one(&mut self, ends: &[usize], record: &Node<'_>, enclosing: Option<&Node<'_>>) {
-        self.state.reading.records += 1;
+    fn over(&mut self, over: Over) {
+        let limits = self.out.limits();
+        self.state.place += 1;
+        if self.out.begin().is_break() {
+            return;
+        }
+        match over {
+            Over::Bytes => self.out.skip("record-too-large", || {
+                format!("a record of more than {} bytes (limits.record_bytes)", limits.record_bytes)
+            }),
+            Over::Depth => self
+                .out
+                .skip("record-too-deep", || format!("a record of more than {} levels (limits.depth)", limits.depth)),
+        }
+    }
+
+    fn one(&mut self, ends: &[usize], record: &Node<'_>, enclosing: Option<&Node<'_>>) -> ControlFlow<()> {
+        if self.out.stopped() {
+            return ControlFlow::Break(());
+        }
+        self.state.place += 1;
+        let mapping = self.mapping;
+        if ends.iter().any(|end| mapping.events[*end].decoder == By::WindowsEvent) {
+            return self.windows_event(record);
+        }
+        self.out.begin()?;
         let mut events = 0;
         let mut elsewhere = false;
         for end in ends {
-            match self.section(*end, record, enclosing) {
+            match self.section(*end, record, enclosing)? {
                 Made::Event => events += 1,
                 Made::Elsewhere => elsewhere = true,
                 Made::Nothing => {}
             }
-            if self.state.stopped {
-                return;
-            }
         }
         if events == 0 {
-            let mapping = self.mapping;
             let kind = ends.first().map_or("", |end| &*mapping.events[*end].name);
             if elsewhere {
-                self.state.reading.skip("record-duplicate", || format!("'{kind}' stands elsewhere in the report too"));
+                self.out.skip("record-duplicate", || format!("'{kind}' stands elsewhere in the report too"));
             } else {
-                self.state.reading.skip("record-unmapped", || {
+                self.out.skip("record-unmapped", || {
                     let text: String = record.to_json().to_string().chars().take(160).collect();
                     format!("feeds no category, near '{kind}': {text}")
                 });
             }
         }
+        ControlFlow::Continue(())
     }
 
-    fn section(&mut self, end: usize, record: &Node<'_>, enclosing: Option<&Node<'_>>) -> Made {
+    /// A record of a Windows event log inside a report: the same as from the log itself, and once with it.
+    fn windows_event(&mut self, record: &Node<'_>) -> ControlFlow<()> {
+        self.state.windows.clear();
+        if json_record(&record.to_json(), &mut self.state.windows) {
+            return self.state.windows.finish(Repeats::Drop, self.out);
+        }
+        self.out.begin()?;
+        self.out.skip("record-unreadable", || "a record is not of a Windows event log".to_owned());
+        ControlFlow::Continue(())
+    }
+
+    fn section(&mut self, end: usize, record: &Node<'_>, enclosing: Option<&Node<'_>>) -> ControlFlow<(), Made> {
         let mapping = self.mapping;
         let section = &mapping.events[end];
         if !section.platforms.is_empty() && self.platform.is_some_and(|p| !section.platforms.contains(&p)) {
-            return Made::Nothing;
+            return ControlFlow::Continue(Made::Nothing);
         }
+        let limits = self.out.limits();
         let state = &mut *self.state;
         let mut scene = Scene {
             record,
@@ -428,14 +412,14 @@ impl Emit<'_, '_, '_> {
             found: &state.found,
         };
         if !Condition::hold(&section.when, &scene) {
-            return Made::Nothing;
+            return ControlFlow::Continue(Made::Nothing);
         }
         let time = section.time.as_ref().and_then(|expr| expr.text(&scene)).and_then(|text| parse_time(&text));
         let known = |pid: String| state.table.by_pid(&pid, time);
         if let Some(expr) = &section.unless_process
             && expr.text(&scene).and_then(known).is_some()
         {
-            return Made::Elsewhere;
+            return ControlFlow::Continue(Made::Elsewhere);
         }
         let mut process = section.process.as_ref().and_then(|expr| expr.text(&scene)).and_then(known);
         if let Some(text) = section.process_text.as_ref().and_then(|expr| expr.text(&scene)) {
@@ -452,37 +436,25 @@ impl Emit<'_, '_, '_> {
         let once = section.once.as_ref().and_then(|(set, key)| Some((*set, key.text(&scene)?)));
 
         state.event.clear();
-        let made = match section.decoder {
-            Kind::WindowsEvent => self.reader.windows_event.is_some_and(|decode| decode(record, &mut state.event)),
-            Kind::Fields => {
-                state.event.set_source(section.source(self.platform));
-                fill(section, &scene, &mut state.event, self.reader.limits.event_fields as usize)
-            }
-        };
-        if !made {
-            return Made::Nothing;
+        state.event.set_source(section.source(self.platform));
+        if !fill(section, &scene, &mut state.event, limits.event_fields as usize) {
+            return ControlFlow::Continue(Made::Nothing);
         }
-        if time.is_some() {
-            state.event.set_time(time);
-        }
+        state.event.set_time(time);
         let id = section.id.as_ref().and_then(|expr| expr.text(&scene)).and_then(|text| text.parse().ok());
         if let Some((set, key)) = once
-            && !self.state.may_tell(set, &key, end, self.reader.limits.records)
+            && !state.may_tell(set, &key, end, limits.records)
         {
-            return Made::Elsewhere;
+            return ControlFlow::Continue(Made::Elsewhere);
         }
-        let id = id.unwrap_or(if mapping.one_run { self.line } else { self.state.reading.records });
-        let emitted = Emitted {
-            event: &mut self.state.event,
-            id,
+        let place = Place {
             channel: section.channel.as_deref(),
+            id: id.or(Some(if mapping.one_run { self.line } else { state.place })),
             context: mapping.context,
             partial: mapping.partial || section.partial,
         };
-        if (self.emit)(emitted).is_break() {
-            self.state.stopped = true;
-        }
-        Made::Event
+        self.out.emit(&state.event, &place)?;
+        ControlFlow::Continue(Made::Event)
     }
 }
 

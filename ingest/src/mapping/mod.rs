@@ -24,20 +24,12 @@ mod yaml;
 pub use check::{CaseResult, NeverMatched, TestReport};
 pub use model::Mapping;
 
-// The run reads through these once its seam for decoders lands.
-#[allow(unused_imports)]
-pub(crate) use decode::{Emitted, Reader, Reading};
-
+use crate::decode::{Decoder, Emitter, Head, Input};
+use crate::{Config, Kind};
 use path::Path;
 use sandsift_sigma::{Diagnostic, Severity};
 use std::sync::Arc;
 use walk::Tree;
-
-/// Decodes a Windows event log record in JSON, for the sections that ask for it.
-pub(crate) fn windows_event(record: &node::Node<'_>, event: &mut sandsift_sigma::Event) -> bool {
-    let _ = (record, event);
-    false
-}
 
 /// Every mapping that a run can use.
 #[derive(Debug, Default)]
@@ -76,12 +68,42 @@ impl Mappings {
         self.mappings.iter()
     }
 
-    /// The mapping that answers to an artifact kind.
+    /// The mapping by its own artifact kind.
     pub fn by_kind(&self, kind: &str) -> Option<&Arc<Mapping>> {
-        let same = |mapping: &&Arc<Mapping>, first: bool| {
-            let mut kinds = mapping.kinds.iter();
-            if first { kinds.next().is_some_and(|k| **k == *kind) } else { kinds.any(|k| **k == *kind) }
+        self.mappings.iter().find(|mapping| mapping.kinds.first().is_some_and(|own| **own == *kind))
+    }
+
+    fn answers(&self, kind: &str) -> impl Iterator<Item = &Arc<Mapping>> {
+        self.mappings.iter().filter(move |mapping| mapping.kinds().any(|known| known == kind))
+    }
+}
+
+/// Reads what a mapping file describes.
+pub(crate) struct Mapped;
+
+impl Decoder for Mapped {
+    fn recognise(&self, head: &Head<'_>, config: &Config) -> Option<Kind> {
+        let mapping = config.mappings.recognise(head.bytes(), &config.limits)?;
+        Some(Kind(mapping.kinds().next()?.to_owned().into()))
+    }
+
+    fn accepts(&self, kind: &str, config: &Config) -> bool {
+        config.mappings.answers(kind).next().is_some()
+    }
+
+    fn read(&self, input: &Input<'_>, out: &mut Emitter<'_>) {
+        let mappings = &out.config().mappings;
+        // A kind may stand for a family, as `behaviour` does: then the content says which of it.
+        let mapping = mappings.by_kind(&input.kind.0).or_else(|| {
+            let content = mappings.recognise(input.bytes, out.limits());
+            content
+                .filter(|m| m.kinds().any(|kind| *kind == *input.kind.0))
+                .or_else(|| mappings.answers(&input.kind.0).next())
+        });
+        let Some(mapping) = mapping else {
+            out.lost("unrecognised", || format!("'{}' is of no kind that a mapping reads", input.name));
+            return;
         };
-        self.mappings.iter().find(|m| same(m, true)).or_else(|| self.mappings.iter().find(|m| same(m, false)))
+        decode::read(mapping, input.bytes, out);
     }
 }

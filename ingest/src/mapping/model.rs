@@ -27,7 +27,11 @@ pub struct Mapping {
     pub(super) partial: bool,
     /// What is read before the events: processes, and the records that others refer to.
     pub(super) prepare: Tree,
-    /// The scope of the report itself, where the platform is looked for.
+    /// The sample's name, hash and first process, where the report tells them.
+    pub(super) sample_name: Expr,
+    pub(super) sample_sha256: Expr,
+    pub(super) sample_pid: Expr,
+    /// The scope of the report itself, where the platform and the sample are looked for.
     pub(super) root_scope: Option<usize>,
     pub(super) walk: Tree,
     pub(super) scopes: usize,

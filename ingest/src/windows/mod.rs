@@ -10,7 +10,7 @@ mod text;
 mod values;
 mod xml;
 
-pub(crate) use json::EventJson;
+pub(crate) use json::{EventJson, fill as json_record};
 pub(crate) use plain::Plain;
 pub(crate) use record::{Repeats, WindowsRecord};
 pub(crate) use xml::{EventXml, fill as xml_record};
