@@ -104,8 +104,8 @@ impl Run {
                 let size = artifact.bytes.len();
                 format!("'{}' has {size} bytes, more than {limit} (limits.artifact_bytes)", artifact.name)
             });
-        } else {
-            decode::read(artifact.name, artifact.kind, artifact.bytes, &mut out);
+        } else if !decode::read(artifact.name, artifact.kind, artifact.bytes, &mut out) {
+            out.lost("unrecognised", || format!("'{}' is of no format that can be read", artifact.name));
         }
         out.finish()
     }

@@ -76,6 +76,7 @@ pub(crate) struct Emitter<'r> {
     run_records: &'r mut u64,
     unpacked: u64,
     depth: u32,
+    archive: bool,
     stopped: bool,
 }
 
@@ -103,6 +104,7 @@ impl<'r> Emitter<'r> {
             run_records,
             unpacked: 0,
             depth: 0,
+            archive: false,
             stopped: false,
         }
     }
@@ -221,6 +223,12 @@ impl<'r> Emitter<'r> {
         self.skip(code, detail);
     }
 
+    /// Counts several records as lost at once, where it can be told how many there were.
+    pub(crate) fn lost_many(&mut self, code: &'static str, count: u64, detail: impl FnOnce() -> String) {
+        self.report.records += count;
+        self.skipped.entry(code).or_insert_with(|| (0, detail())).0 += count;
+    }
+
     /// Reports what was noticed without anything being left out by it.
     pub(crate) fn note(&mut self, code: &'static str, detail: impl FnOnce() -> String) {
         self.notes.entry(code).or_insert_with(|| (0, detail())).0 += 1;
@@ -251,9 +259,14 @@ impl<'r> Emitter<'r> {
         self.depth -= 1;
     }
 
-    /// How many wrappers are around the content.
-    pub(crate) fn depth(&self) -> u32 {
-        self.depth
+    /// Enters an archive; `false` inside of another.
+    pub(crate) fn enter_archive(&mut self) -> bool {
+        !std::mem::replace(&mut self.archive, true)
+    }
+
+    /// Leaves an archive.
+    pub(crate) fn leave_archive(&mut self) {
+        self.archive = false;
     }
 
     /// Whether reading has ended.

@@ -4,6 +4,7 @@
 //! To add a format, write a [`Decoder`] in a module of its own and name it in [`DECODERS`], before any whose
 //! recognition is more general.
 
+mod archive;
 mod emit;
 mod head;
 mod wrap;
@@ -41,6 +42,7 @@ pub(crate) trait Decoder: Sync {
 static DECODERS: &[&dyn Decoder] = &[
     &wrap::Gzip,
     &wrap::Zstandard,
+    &archive::Zip,
     &crate::evtx::Evtx,
     &crate::linux::Sysmon,
     &crate::mapping::Mapped,
@@ -53,16 +55,16 @@ static DECODERS: &[&dyn Decoder] = &[
     &crate::windows::Plain,
 ];
 
-/// Finds the decoder of an artifact and lets it read. `depth` counts the wrappers around the content.
+/// Finds the decoder of an artifact and lets it read; `false` where none knows it.
 ///
 /// A kind that the completion names wins wherever its decoder can make sense of the content; where it cannot and the
 /// content is plainly something else, the content wins and the wrong name is reported as `kind-mismatch`.
-pub(crate) fn read(name: &str, kind: Option<&Kind>, bytes: &[u8], out: &mut Emitter<'_>) {
+pub(crate) fn read(name: &str, kind: Option<&Kind>, bytes: &[u8], out: &mut Emitter<'_>) -> bool {
     let head = Head::new(bytes);
     let config = out.config().clone();
     if head.content().is_empty() {
         out.note("empty", || format!("'{name}' has no content"));
-        return;
+        return true;
     }
     let recognised = || DECODERS.iter().find_map(|d| d.recognise(&head, &config).map(|kind| (*d, kind)));
     let hinted = kind.and_then(|k| DECODERS.iter().find(|d| d.accepts(&k.0, &config)).map(|d| (*d, k)));
@@ -82,13 +84,11 @@ pub(crate) fn read(name: &str, kind: Option<&Kind>, bytes: &[u8], out: &mut Emit
             }
             match found {
                 Some(found) => found,
-                None => {
-                    out.lost("unrecognised", || format!("'{name}' is of no format that can be read"));
-                    return;
-                }
+                None => return false,
             }
         }
     };
     out.kind(&kind);
     decoder.read(&Input { kind: &kind, name, bytes }, out);
+    true
 }

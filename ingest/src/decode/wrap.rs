@@ -56,7 +56,9 @@ fn inside(input: &Input<'_>, reader: impl Read, out: &mut Emitter<'_>) {
     }
     if let Some(content) = unpack(input.name, input.bytes.len() as u64, reader, out) {
         out.unwrapped();
-        super::read(input.name, None, &content, out);
+        if !super::read(input.name, None, &content, out) {
+            out.lost("unrecognised", || format!("'{}' holds no format that can be read", input.name));
+        }
     }
     out.leave();
 }

@@ -12,5 +12,6 @@ mod xml;
 
 pub(crate) use json::{EventJson, fill as json_record};
 pub(crate) use plain::Plain;
-pub(crate) use record::{Repeats, WindowsRecord};
+pub(crate) use record::{Repeats, Role, WindowsRecord};
+pub(crate) use text::decode as decode_text;
 pub(crate) use xml::{EventXml, fill as xml_record};

@@ -38,6 +38,41 @@ pub(crate) struct WindowsRecord {
     single_hash: bool,
 }
 
+/// What the values of a field need beside being taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing.
+    Plain,
+    /// They take the place of a value of `System`, by its index in [`SYSTEM`].
+    System(u8),
+    /// They are one hash alone.
+    Hash,
+    /// Their name has spaces.
+    Spaced,
+    /// They are written anew, or give other fields.
+    Rewritten,
+}
+
+impl Role {
+    /// The role of a field by its name.
+    pub(crate) fn of(name: &str) -> Self {
+        if let Some(place) = SYSTEM.iter().position(|s| *s == name) {
+            return Self::System(place as u8);
+        }
+        match name {
+            _ if name.contains(' ') => Self::Spaced,
+            _ if values::is_rewritten(name) => Self::Rewritten,
+            _ if values::is_hash_field(name) => Self::Hash,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether values are taken as they are.
+    pub(crate) fn is_plain(self) -> bool {
+        self == Self::Plain
+    }
+}
+
 /// Names that `System` gives; data of the same name wins.
 const SYSTEM: &[&str] = &[
     "EventID",
@@ -105,26 +140,44 @@ impl WindowsRecord {
 
     /// Takes a value of `EventData` or `UserData` under its name, which wins over the same name of `System`.
     pub(crate) fn data(&mut self, name: &str, value: Value<'_>) {
-        if let Some(place) = SYSTEM.iter().position(|s| *s == name)
-            && self.taken & (1 << place) == 0
-        {
-            self.taken |= 1 << place;
-            self.event.remove(name);
+        self.data_as(name, Role::of(name), value);
+    }
+
+    /// The same for a name whose role is known.
+    pub(crate) fn data_as(&mut self, name: &str, role: Role, value: Value<'_>) {
+        match role {
+            Role::Plain => {}
+            Role::System(place) => {
+                if self.taken & (1 << place) == 0 {
+                    self.taken |= 1 << place;
+                    self.event.remove(name);
+                }
+            }
+            Role::Hash => self.single_hash = true,
+            Role::Spaced => {
+                // Rules write Defender's `Threat Name` as `ThreatName`, one `Feature Name` as `Feature_Name`.
+                for space in ["", "_"] {
+                    self.buffer.clear();
+                    name.split(' ').enumerate().for_each(|(n, word)| {
+                        self.buffer.push_str(if n == 0 { "" } else { space });
+                        self.buffer.push_str(word);
+                    });
+                    self.event.push(&self.buffer, value);
+                }
+            }
+            Role::Rewritten => {
+                if let Value::Str(text) = value {
+                    values::push(&mut self.event, name, text, &mut self.buffer);
+                    return;
+                }
+            }
         }
-        self.single_hash |= values::is_hash_field(name);
-        match value {
-            Value::Str(text) => values::push(&mut self.event, name, text, &mut self.buffer),
-            value => self.event.push(name, value),
-        }
-        if name.contains(' ') {
-            // Rules write Defender's `Threat Name` as `ThreatName`, one `Feature Name` as `Feature_Name`.
-            self.buffer.clear();
-            self.buffer.extend(name.chars().filter(|c| *c != ' '));
-            self.event.push(&self.buffer, value);
-            self.buffer.clear();
-            self.buffer.extend(name.chars().map(|c| if c == ' ' { '_' } else { c }));
-            self.event.push(&self.buffer, value);
-        }
+        self.event.push(name, value);
+    }
+
+    /// The same for a plain name whose text `write` appends.
+    pub(crate) fn data_with(&mut self, name: &str, write: impl FnOnce(&mut String)) {
+        self.event.push_with(name, write);
     }
 
     /// Takes a value of `EventData` without a name.

@@ -30,6 +30,11 @@ pub(crate) fn push(event: &mut Event, name: &str, text: &str, buffer: &mut Strin
     }
 }
 
+/// Whether [`push`] does more with a field than to take it.
+pub(crate) fn is_rewritten(name: &str) -> bool {
+    matches!(name, "TargetObject" | "NewName" | "Hashes")
+}
+
 /// Whether a field is one hash alone.
 pub(crate) fn is_hash_field(name: &str) -> bool {
     HASHES.iter().any(|(algorithm, fields)| *algorithm == name || fields.contains(&name))
