@@ -1,20 +1,13 @@
 //! Owns what is kept of a completion's hits while it is read: exact counts by rule and process, and the first few
 //! contexts of each rule. Who caused what is known only at the end, so counts stand by process until then.
 
-use super::values::{rfc3339, shown};
-use super::{Settings, card};
+use super::correlate::{self, Correlations};
+use super::values::shown;
+use super::{Settings, card, context};
 use sandsift_bus::message::{Incomplete, MatchContext, RuleResult};
 use sandsift_ingest::{Actor, Origin, Origins, Record};
-use sandsift_sigma::{EventSource, Hit, Matched, RuleSet};
-use serde_json::{Map, Value, json};
+use sandsift_sigma::{Hit, RuleSet};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-/// What stands behind a cut value, as VirusTotal marks it.
-const CUT: &str = " [TRUNCATED]";
-
-/// What a context weighs beside its texts, roughly.
-const CONTEXT_OVERHEAD: usize = 512;
 
 /// Takes hits record by record.
 pub(super) struct Collector<'s> {
@@ -28,6 +21,7 @@ pub(super) struct Collector<'s> {
     cut_values: u64,
     tallies: usize,
     merged_tallies: u64,
+    correlations: Correlations<'s>,
 }
 
 /// Tells the events of one record from those of the next.
@@ -66,7 +60,7 @@ pub(super) struct Outcome {
 }
 
 impl<'s> Collector<'s> {
-    pub fn new(settings: &'s Settings) -> Self {
+    pub fn new(settings: &'s Settings, rules: &'s RuleSet) -> Self {
         Self {
             settings,
             found: HashMap::new(),
@@ -77,6 +71,7 @@ impl<'s> Collector<'s> {
             cut_values: 0,
             tallies: 0,
             merged_tallies: 0,
+            correlations: Correlations::new(rules, settings),
         }
     }
 
@@ -85,6 +80,7 @@ impl<'s> Collector<'s> {
         if !self.same_record(record) {
             self.order += 1;
         }
+        self.correlations.take(record, hits, self.order);
         for hit in hits {
             if rules.is_hidden(hit.rule) {
                 continue;
@@ -140,7 +136,7 @@ impl<'s> Collector<'s> {
         let matched = rules.explain(record.event, hit.rule);
         let values = shown(record.event, record.context, Some(rule), &matched);
         let (context, weight, cuts) =
-            make_context(record, rule.logsource.category.as_deref(), values, matched, self.settings);
+            context::make(record, rule.logsource.category.as_deref(), values, matched, self.settings);
         self.kept_bytes += weight;
         self.cut_values += cuts;
         found.contexts += 1;
@@ -193,9 +189,13 @@ impl<'s> Collector<'s> {
                 })
             })
             .collect();
-        results.sort_by(|a, b| {
-            level_rank(&b.rule_level).cmp(&level_rank(&a.rule_level)).then_with(|| a.rule_id.cmp(&b.rule_id))
-        });
+        let forgotten = self.correlations.forgotten;
+        let held = self.correlations.finish(origins);
+        for (origin, count) in held.hidden {
+            *hidden.entry(origin).or_default() += count;
+        }
+        results.extend(held.results);
+        correlate::sort(&mut results);
 
         let mut incomplete = Vec::new();
         let mut note = |code: &str, count: u64, detail: String| {
@@ -209,7 +209,7 @@ impl<'s> Collector<'s> {
         }
         note(
             "contexts-limit",
-            self.dropped_contexts,
+            self.dropped_contexts + forgotten,
             format!(
                 "contexts left out over {} bytes (limits.contexts_bytes); counts are exact",
                 settings.contexts_bytes
@@ -227,6 +227,16 @@ impl<'s> Collector<'s> {
                 "matches counted as origin 'unknown': more than {} (limits.tallies) pairs of rule and process",
                 settings.tallies
             ),
+        );
+        note(
+            "correlation-untimed",
+            held.untimed,
+            "hits took no part in correlations, since their events have no time".to_owned(),
+        );
+        note(
+            "correlation-limit",
+            held.over_limit,
+            format!("hits took no part in correlations over {} of them", sandsift_sigma::MAX_OCCURRENCES),
         );
         Outcome { results, incomplete }
     }
@@ -250,86 +260,5 @@ pub(super) fn level_rank(level: &str) -> u8 {
         "medium" => 2,
         "low" => 1,
         _ => 0,
-    }
-}
-
-/// The context, what it weighs, and how many of its values were cut.
-fn make_context(
-    record: &Record<'_>,
-    category: Option<&str>,
-    mut values: Map<String, Value>,
-    matched: Vec<Matched>,
-    settings: &Settings,
-) -> (MatchContext, usize, u64) {
-    let names: usize = values.keys().map(String::len).sum();
-    let (mut weight, mut cuts) = (CONTEXT_OVERHEAD + names, 0);
-    let mut fit = |text: &mut String| {
-        cuts += u64::from(cut(text, settings.value_bytes));
-        weight += text.len();
-    };
-    for (_, value) in values.iter_mut() {
-        if let Value::String(text) = value {
-            fit(text);
-        }
-    }
-    let matched = matched
-        .into_iter()
-        .map(|mut matched| {
-            fit(&mut matched.value);
-            json!(matched)
-        })
-        .collect();
-    let context = MatchContext {
-        values,
-        artifact: record.artifact,
-        channel: record.channel.map(ToOwned::to_owned),
-        record_id: record.id,
-        time: record.event.time().map(rfc3339),
-        logsource: logsource(record.event.source(), category),
-        origin: String::new(),
-        matched,
-    };
-    (context, weight, cuts)
-}
-
-/// Cuts a text at a character's start; tells whether it was longer.
-fn cut(text: &mut String, limit: usize) -> bool {
-    if text.len() <= limit {
-        return false;
-    }
-    let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    text.truncate(end);
-    text.push_str(CUT);
-    true
-}
-
-/// The event's logsource; of several categories the one that the rule asked for.
-fn logsource(source: &Arc<EventSource>, category: Option<&str>) -> Value {
-    let mut object = Map::new();
-    if let Some(product) = &source.product {
-        object.insert("product".into(), json!(product));
-    }
-    let asked = category.and_then(|wanted| source.categories.iter().find(|have| &***have == wanted));
-    if let Some(category) = asked.or(source.categories.first()) {
-        object.insert("category".into(), json!(category));
-    }
-    if let Some(service) = source.services.first() {
-        object.insert("service".into(), json!(service));
-    }
-    Value::Object(object)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_value_is_cut_between_characters_and_says_so() {
-        let mut text = "äöü".to_owned();
-        assert!(cut(&mut text, 3));
-        assert_eq!(text, format!("ä{CUT}"));
-        let mut short = "abc".to_owned();
-        assert!(!cut(&mut short, 3));
-        assert_eq!(short, "abc");
     }
 }

@@ -106,7 +106,7 @@ impl Engine {
 
     /// The digest and the number of rules, as an analysis carries them.
     pub fn ruleset(&self) -> RuleSetRef {
-        RuleSetRef { digest: self.digest.clone(), rules: self.rules.rules().len() as u64 }
+        RuleSetRef { digest: self.digest.clone(), rules: (self.rules.rules().len() + self.rules.correlations().len()) as u64 }
     }
 
     /// Runs one job to its end on the calling thread.
@@ -124,7 +124,7 @@ impl Engine {
         };
         let mut buffers = self.take_buffers();
         let mut run = Run::new(Arc::clone(&self.ingest), context);
-        let mut collector = Collector::new(&self.settings);
+        let mut collector = Collector::new(&self.settings, &self.rules);
         let mut clock = Clock::default();
         let mut reports = Vec::with_capacity(job.artifacts.len());
         for (index, bytes) in (0u32..).zip(&job.artifacts) {

@@ -4,6 +4,8 @@
 mod attack;
 mod card;
 mod collect;
+mod context;
+mod correlate;
 mod engine;
 mod threads;
 mod values;
