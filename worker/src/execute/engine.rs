@@ -106,7 +106,10 @@ impl Engine {
 
     /// The digest and the number of rules, as an analysis carries them.
     pub fn ruleset(&self) -> RuleSetRef {
-        RuleSetRef { digest: self.digest.clone(), rules: (self.rules.rules().len() + self.rules.correlations().len()) as u64 }
+        RuleSetRef {
+            digest: self.digest.clone(),
+            rules: (self.rules.rules().len() + self.rules.correlations().len()) as u64,
+        }
     }
 
     /// Runs one job to its end on the calling thread.
