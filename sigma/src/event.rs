@@ -4,6 +4,7 @@
 //! field is a pair of spans, so that after a warm-up neither filling nor matching allocates, and no lifetime ties an
 //! event to the bytes that it was read from. Nothing here knows where events come from.
 
+use crate::members::Members;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -114,6 +115,7 @@ pub struct Event {
     name_ends: Vec<u32>,
     text: String,
     values: Vec<Stored>,
+    members: Members,
     overflowed: bool,
 }
 
@@ -130,6 +132,7 @@ impl Event {
         self.name_ends.clear();
         self.text.clear();
         self.values.clear();
+        self.members.clear();
         self.overflowed = false;
     }
 
@@ -189,6 +192,22 @@ impl Event {
         result
     }
 
+    /// Starts a member of the array at a path: what is pushed until [`Event::leave`] belongs to it, so that rules may
+    /// ask two things of one member (draft, SEP 212). A decoder that does not say so loses nothing else.
+    pub fn enter(&mut self, array: &str) {
+        self.members.enter(array, self.values.len());
+    }
+
+    /// Ends the member that was entered last.
+    pub fn leave(&mut self) {
+        self.members.leave(self.values.len());
+    }
+
+    /// Which values belong to which members of arrays.
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// Removes every field of this name; tells whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         if self.get(name).is_none() {
@@ -198,6 +217,7 @@ impl Event {
         self.source = before.source;
         self.time = before.time;
         self.overflowed = before.overflowed;
+        self.members = before.members;
         let mut start = 0;
         for (&end, &value) in before.name_ends.iter().zip(&before.values) {
             let own = &before.names[start..end as usize];
@@ -206,6 +226,8 @@ impl Event {
                 self.names.push_str(own);
                 self.name_ends.push(self.names.len() as u32);
                 self.values.push(value);
+            } else {
+                self.members.remove(self.values.len());
             }
         }
         self.text = before.text;

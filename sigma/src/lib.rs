@@ -6,10 +6,12 @@
 #![deny(missing_docs)]
 
 mod correlate;
-mod diagnostic;
+pub mod diagnostic;
 mod event;
 pub mod fold;
+pub mod lint;
 mod matcher;
+mod members;
 pub mod number;
 mod parse;
 pub mod reference;
@@ -23,4 +25,6 @@ mod yaml;
 pub use correlate::{CorrelationHit, CorrelationIndex, Correlator, LeftOut, MAX_OCCURRENCES, MAX_REFERENCES};
 pub use diagnostic::{Diagnostic, Severity};
 pub use event::{Event, EventSource, Value};
-pub use set::{Builder, CrossPlatform, Hit, Matched, Options, Route, RuleIndex, RuleSet, Scratch, SourceFile, route};
+pub use set::{
+    Builder, CrossPlatform, Explanation, Hit, Matched, Options, Route, RuleIndex, RuleSet, Scratch, SourceFile, route,
+};

@@ -5,7 +5,7 @@
 
 use crate::event::{Event, Value};
 use crate::fold::{equal, fold};
-use crate::rule::{Anchor, DASHES, Expr, FieldRef, Number, Pattern, Piece, Predicate, Rule, Test};
+use crate::rule::{Anchor, DASHES, Expr, FieldRef, Number, Pattern, Piece, Predicate, Quantifier, Rule, Test};
 use crate::time::DateTime;
 use std::borrow::Cow;
 
@@ -16,24 +16,73 @@ pub fn fires(rule: &Rule, event: &Event) -> bool {
 
 /// Whether an expression of a rule holds for an event.
 pub fn holds(expr: &Expr, rule: &Rule, event: &Event) -> bool {
+    holds_within(expr, rule, event, Scope::Member(0))
+}
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// A member of an array, by its number; 0 is the event as a whole.
+    Member(u32),
+    /// The value of this index, as a member of an array that the decoder told nothing of.
+    Value(usize),
+}
+
+fn holds_within(expr: &Expr, rule: &Rule, event: &Event, scope: Scope) -> bool {
+    let part_holds = |part: &Expr| holds_within(part, rule, event, scope);
     match expr {
-        Expr::All(parts) => parts.iter().all(|part| holds(part, rule, event)),
-        Expr::Any(parts) => parts.iter().any(|part| holds(part, rule, event)),
-        Expr::AtLeast(n, parts) => parts.iter().filter(|part| holds(part, rule, event)).count() >= *n,
-        Expr::Not(part) => !holds(part, rule, event),
-        Expr::Selection(index) => rule.selections.get(*index).is_some_and(|s| holds(&s.body, rule, event)),
-        Expr::Test(predicate) => answers(predicate, event),
+        Expr::All(parts) => parts.iter().all(part_holds),
+        Expr::Any(parts) => parts.iter().any(part_holds),
+        Expr::AtLeast(n, parts) => parts.iter().filter(|part| part_holds(part)).count() >= *n,
+        Expr::Not(part) => !part_holds(part),
+        Expr::Selection(index) => rule.selections.get(*index).is_some_and(|s| part_holds(&s.body)),
+        Expr::Test(predicate) => answers(predicate, event, scope),
+        Expr::Elements(elements) => {
+            let members = members(&elements.array, event, scope);
+            let member_holds = |member: &Scope| holds_within(&elements.body, rule, event, *member);
+            match elements.quantifier {
+                Quantifier::Any => members.iter().any(member_holds),
+                Quantifier::All => !members.is_empty() && members.iter().all(member_holds),
+                Quantifier::AllOrEmpty => members.iter().all(member_holds),
+                Quantifier::None => !members.iter().any(member_holds),
+                Quantifier::At(index) => {
+                    let at = if index < 0 { index.saturating_add(members.len() as i64) } else { index };
+                    usize::try_from(at).ok().and_then(|at| members.get(at)).is_some_and(member_holds)
+                }
+            }
+        }
         Expr::Constant(truth) => *truth,
     }
 }
 
+/// The members of an array; where the decoder told of none, each value under its path is one.
+fn members(array: &str, event: &Event, scope: Scope) -> Vec<Scope> {
+    let Scope::Member(within) = scope else { return Vec::new() };
+    let told: Vec<Scope> = event.members().at(array, within).map(Scope::Member).collect();
+    if !told.is_empty() {
+        return told;
+    }
+    let values = event.iter().enumerate().filter(|(_, (name, value))| *name == array && *value != Value::Empty);
+    let own = values.filter(|(at, _)| event.members().is_within(event.members().of(*at), within));
+    own.map(|(at, _)| Scope::Value(at)).collect()
+}
+
 /// Whether a question about a field is answered with yes.
-pub fn answers(predicate: &Predicate, event: &Event) -> bool {
-    let values = || event.iter().filter(|(name, _)| predicate.field.as_deref().is_none_or(|field| field == *name));
+fn answers(predicate: &Predicate, event: &Event, scope: Scope) -> bool {
+    let in_scope = |at: usize| match scope {
+        Scope::Member(0) => true,
+        Scope::Member(within) => event.members().is_within(event.members().of(at), within),
+        Scope::Value(value) => at == value,
+    };
+    let asked = |name: &str| predicate.field.as_deref().is_none_or(|field| field == name);
+    let values = || {
+        let of_field = event.iter().enumerate().filter(|(at, (name, _))| asked(name) && in_scope(*at));
+        of_field.map(|(_, (_, value))| value)
+    };
     match &predicate.test {
         Test::Exists(wanted) => values().next().is_some() == *wanted,
-        Test::Null => values().next().is_none() || values().any(|(_, value)| value == Value::Null),
-        _ => values().any(|(_, value)| accepts(&predicate.test, value, event)),
+        Test::Null => values().next().is_none() || values().any(|value| value == Value::Null),
+        _ => values().any(|value| accepts(&predicate.test, value, event)),
     }
 }
 

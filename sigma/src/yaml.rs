@@ -282,6 +282,7 @@ impl<'a> Reader<'a> {
 
     fn entries(&mut self, depth: usize) -> Result<Vec<Entry<'a>>, Failure> {
         let mut entries: Vec<Entry<'a>> = Vec::new();
+        let mut many = HashMap::new();
         loop {
             let (event, key_mark) = self.next()?;
             if event == Event::MappingEnd {
@@ -298,11 +299,11 @@ impl<'a> Reader<'a> {
                     });
                 }
             };
-            if let Some(first) = entries.iter().find(|e| e.key == key) {
+            if let Some(line) = first_line(&entries, &mut many, &key) {
                 return Err(Failure {
                     code: "duplicate-key",
                     mark: key_mark,
-                    message: format!("key '{key}' stands twice in one map, first in line {}", first.key_mark.line),
+                    message: format!("key '{key}' stands twice in one map, first in line {line}"),
                     help: "merge the two or rename one; YAML readers disagree on which of them counts",
                 });
             }
@@ -334,6 +335,20 @@ impl<'a> Reader<'a> {
         copy.mark = mark;
         Ok(copy)
     }
+}
+
+/// Where a key stands already. Small maps are searched; `many` remembers the keys of a map once it is large.
+fn first_line<'a>(entries: &[Entry<'a>], many: &mut HashMap<Cow<'a, str>, u32>, key: &Cow<'a, str>) -> Option<u32> {
+    const SMALL: usize = 32;
+    if entries.len() < SMALL {
+        return entries.iter().find(|e| e.key == *key).map(|e| e.key_mark.line);
+    }
+    if many.is_empty() {
+        many.extend(entries.iter().map(|e| (e.key.clone(), e.key_mark.line)));
+    } else if let Some(last) = entries.last() {
+        many.insert(last.key.clone(), last.key_mark.line);
+    }
+    many.get(key).copied()
 }
 
 #[cfg(test)]

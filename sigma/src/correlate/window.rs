@@ -75,7 +75,7 @@ fn boolean(expr: &Expr, has: &dyn Fn(usize) -> bool) -> bool {
         Expr::Not(part) => !boolean(part, has),
         Expr::Selection(base) => has(*base),
         Expr::Constant(truth) => *truth,
-        Expr::Test(_) => false,
+        Expr::Test(_) | Expr::Elements(_) => false,
     }
 }
 

@@ -27,6 +27,8 @@ impl Compiler {
     fn expr(&mut self, expr: &Expr, rule: &Rule, selections: &mut [Option<NodeId>]) -> NodeId {
         match expr {
             Expr::Constant(truth) => self.builder.constant(*truth),
+            // Rules that ask about array members are left to the plain evaluator, whatever the program says of them.
+            Expr::Elements(_) => self.builder.constant(false),
             Expr::Test(predicate) => self.builder.ask(predicate),
             Expr::Not(part) => {
                 let part = self.expr(part, rule, selections);

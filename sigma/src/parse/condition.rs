@@ -308,7 +308,7 @@ mod tests {
             Expr::Not(part) => format!("!{}", show(part)),
             Expr::Selection(index) => index.to_string(),
             Expr::Constant(truth) => truth.to_string(),
-            Expr::Test(_) => "?".to_owned(),
+            Expr::Test(_) | Expr::Elements(_) => "?".to_owned(),
         }
     }
 

@@ -1,18 +1,36 @@
 //! Owns the structure of a detection: selections of maps, lists and keywords become expressions over single tests.
 
+use super::arrays::{self, Selector};
+use super::condition::Name;
 use super::modifier::{self, Modifier, Value};
 use super::nearest::nearest;
 use super::report::{Problem, Report};
+use super::selections::conditions;
 use super::text::Text;
-use crate::rule::{Comparison, Expr, FieldRef, Number, Predicate, Regex, Test};
+use crate::rule::{Comparison, Elements, Expr, FieldRef, Number, Predicate, Quantifier, Regex, Test};
 use crate::yaml::{Entry, Kind, Mark, Node, Scalar, ScalarType};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What brackets in field names are (draft, SEP 212).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrays {
+    /// Characters of the name.
+    Literal,
+    /// Selectors of array members.
+    Selectors,
+}
+
+/// How deep selectors of arrays may nest.
+const MAX_ARRAYS: usize = 8;
 
 /// What the building of selections needs and finds.
 pub(crate) struct Context<'c, 't> {
     pub report: &'c mut Report<'t>,
     pub placeholders: &'c BTreeMap<String, Vec<String>>,
+    pub arrays: Arrays,
+    /// Within the body of an array selector: the path of the array, which names of fields are relative to.
+    pub prefix: String,
     /// What a placeholder without values counts as: `false`, and `true` where the selection is used under a `not`, so
     /// that a rule never fires on what is not known.
     pub unknown: bool,
@@ -101,6 +119,17 @@ impl Item {
 }
 
 fn item(context: &mut Context<'_, '_>, entry: &Entry<'_>) -> Option<Expr> {
+    if context.arrays == Arrays::Selectors {
+        let (field, _) = entry.key.split_once('|').unwrap_or((&entry.key, ""));
+        match arrays::cut(field) {
+            Ok(Some(selector)) => return elements(context, entry, selector, &entry.key[field.len()..]),
+            Ok(None) => {}
+            Err(problem) => {
+                context.error(entry.key_mark, &entry.key, problem);
+                return None;
+            }
+        }
+    }
     let item = header(context, entry)?;
     let negated = item.has(Modifier::NotEqual);
     if negated {
@@ -112,6 +141,76 @@ fn item(context: &mut Context<'_, '_>, entry: &Entry<'_>) -> Option<Expr> {
     }
     let body = body?;
     Some(if negated { Expr::Not(Box::new(body)) } else { body })
+}
+
+/// Builds `array[quantifier]` with its body: a map (a conjunction, or selections with a condition), or values for the
+/// member itself.
+fn elements(context: &mut Context<'_, '_>, entry: &Entry<'_>, selector: Selector, modifiers: &str) -> Option<Expr> {
+    if context.prefix.matches('\u{0}').count() >= MAX_ARRAYS {
+        let message = format!("array selectors nest deeper than {MAX_ARRAYS} levels");
+        context.error(entry.key_mark, &entry.key, Problem::new("nested-too-deep", message, "simplify the rule"));
+        return None;
+    }
+    let array = path(&context.prefix, &selector.array);
+    // The mark counts the nesting; it is no part of a path.
+    let outer = std::mem::replace(&mut context.prefix, format!("{array}\u{0}"));
+    // No member holds, under a `not`, is what is unknown turned round.
+    let negative = selector.quantifier == Quantifier::None;
+    context.unknown ^= negative;
+    let body = match (&entry.value.kind, selector.rest.is_empty() && modifiers.is_empty()) {
+        (Kind::Map(inner), true) if inner.iter().any(|e| e.key == "condition") => block(context, &entry.value),
+        (Kind::Map(_), true) => selection(context, &entry.value),
+        _ => {
+            let rest = if selector.rest.is_empty() { "." } else { &selector.rest };
+            let key = format!("{rest}{modifiers}").into();
+            item(context, &Entry { key, key_mark: entry.key_mark, value: entry.value.clone() })
+        }
+    };
+    context.unknown ^= negative;
+    context.prefix = outer;
+    let (array, quantifier) = (array.into(), selector.quantifier);
+    Some(Expr::Elements(Box::new(Elements { array, quantifier, body: body? })))
+}
+
+/// Named parts with a condition over them, within one array member.
+fn block(context: &mut Context<'_, '_>, node: &Node<'_>) -> Option<Expr> {
+    let entries = node.as_map()?.iter().filter(|e| e.key != "condition");
+    let mut bodies = Vec::new();
+    let mut names = Vec::new();
+    for entry in entries {
+        // Both signs are built, since the condition may use either.
+        for flipped in [false, true] {
+            context.unknown ^= flipped;
+            bodies.push(selection(context, &entry.value)?);
+            context.unknown ^= flipped;
+        }
+        let positive = bodies.len() - 2;
+        names.push(Name { name: &entry.key, mark: entry.key_mark, positive, negative: positive + 1 });
+    }
+    let condition = conditions(context.report, node, &names)?;
+    Some(inlined(&condition, &bodies))
+}
+
+/// The expression with each selection replaced by its body.
+fn inlined(expr: &Expr, bodies: &[Expr]) -> Expr {
+    let list = |parts: &[Expr]| parts.iter().map(|part| inlined(part, bodies)).collect();
+    match expr {
+        Expr::All(parts) => Expr::All(list(parts)),
+        Expr::Any(parts) => Expr::Any(list(parts)),
+        Expr::AtLeast(n, parts) => Expr::AtLeast(*n, list(parts)),
+        Expr::Not(part) => Expr::Not(Box::new(inlined(part, bodies))),
+        Expr::Selection(index) => bodies.get(*index).cloned().unwrap_or(Expr::Constant(false)),
+        other => other.clone(),
+    }
+}
+
+/// A field's full path from the array it is relative to; `.` is the member itself.
+fn path(prefix: &str, field: &str) -> String {
+    match (prefix.trim_end_matches('\u{0}'), field) {
+        ("", field) => field.to_owned(),
+        (prefix, ".") => prefix.to_owned(),
+        (prefix, field) => format!("{prefix}.{field}"),
+    }
 }
 
 /// Reads `Field|modifier|…`.
@@ -143,7 +242,11 @@ fn header(context: &mut Context<'_, '_>, entry: &Entry<'_>) -> Option<Item> {
         }
     }
     let cased = modifiers.contains(&Modifier::Cased);
-    let field = (!field.is_empty()).then(|| Arc::from(field));
+    let field = match (field, context.arrays) {
+        ("", _) => None,
+        (field, Arrays::Literal) => Some(Arc::from(field)),
+        (field, Arrays::Selectors) => Some(Arc::from(path(&context.prefix, &arrays::unescaped(field)))),
+    };
     good.then_some(Item { field, modifiers, cased })
 }
 

@@ -1,5 +1,6 @@
 //! Owns filter documents: what is to be joined to the conditions of other rules.
 
+use super::detection::Arrays;
 use super::report::{Problem, Report};
 use super::{Head, metadata, selections};
 use crate::rule::{Expr, LogSource, Origin, Selection};
@@ -34,11 +35,12 @@ pub(super) fn filter(
     head: Head,
     origin: Origin,
     options: &Options,
+    arrays: Arrays,
 ) -> Option<Filter> {
     let logsource = metadata::logsource(report, root.get("logsource"), root);
     let node = root.get("filter")?;
     let targets = targets(report, node);
-    let detection = selections(report, node, options, &["rules"]);
+    let detection = selections(report, node, options, arrays, &["rules"]);
     let (logsource, targets, detection) = (logsource?, targets?, detection?);
     if detection.met_unknown {
         let message = "the filter is left out: a placeholder of it has no values";

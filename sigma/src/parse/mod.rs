@@ -1,5 +1,6 @@
 //! Owns the way from a rule file's text to what its documents mean, with a finding for everything that is wrong.
 
+mod arrays;
 mod condition;
 mod correlation;
 mod detection;
@@ -15,13 +16,14 @@ pub(crate) use condition::glob;
 pub(crate) use correlation::Draft;
 pub(crate) use filter::{Filter, Targets};
 pub(crate) use nearest::nearest;
+pub(crate) use report::{Problem, Report};
 
 use crate::diagnostic::Diagnostic;
 use crate::rule::{Origin, Rule};
 use crate::set::{Options, SourceFile};
 use crate::yaml::{self, Document, Mark, Node};
+use detection::Arrays;
 use metadata::Head;
-use report::{Problem, Report};
 use selections::selections;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -95,14 +97,17 @@ fn document(report: &mut Report<'_>, document: &Document<'_>, source: &Arc<str>,
     if head.metadata.title.is_empty() {
         report.error(root.mark, "", Problem::new("missing-title", "the rule has no title", "add 'title:'"));
     }
+    // The same rule is the same wherever it stands, so the separator above it is not part of it.
     let text = report.lines(document.lines.0, document.lines.1);
+    let text = text.strip_prefix("---").map_or(text, |rest| rest.trim_start_matches([' ', '\r', '\n']));
     head.metadata.digest = Sha256::digest(text).into();
+    let arrays = version(report, root, options)?;
     let titled = !head.metadata.title.is_empty();
     let id = head.id.unwrap_or_else(|| Uuid::new_v5(&CONTENT_IDS, &head.metadata.digest));
     let origin = Origin { source: Arc::clone(source), file: Arc::clone(report.file()), line: root.mark.line };
     let parsed = match kind {
-        Kind::Rule => rule(report, root, head, id, origin, options).map(Parsed::Rule),
-        Kind::Filter => filter::filter(report, root, head, origin, options).map(Parsed::Filter),
+        Kind::Rule => rule(report, root, head, id, origin, options, arrays).map(Parsed::Rule),
+        Kind::Filter => filter::filter(report, root, head, origin, options, arrays).map(Parsed::Filter),
         Kind::Correlation => correlation::correlation(report, root, head, id, origin, options).map(Parsed::Correlation),
     };
     parsed.filter(|_| titled)
@@ -130,11 +135,30 @@ impl Kind {
     /// The keys at the top that this kind reads itself.
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Kind::Rule => &["logsource", "detection"],
-            Kind::Filter => &["logsource", "filter"],
-            Kind::Correlation => &["correlation", "generate"],
+            Kind::Rule => &["logsource", "detection", "sigma-version"],
+            Kind::Filter => &["logsource", "filter", "sigma-version"],
+            Kind::Correlation => &["correlation", "generate", "sigma-version"],
         }
     }
+}
+
+/// Reads the version of the specification that the document asks for (draft, SEP 213): whether brackets in field names
+/// are selectors. `None` after an error.
+fn version(report: &mut Report<'_>, root: &Node<'_>, options: &Options) -> Option<Arrays> {
+    let Some(node) = root.get("sigma-version") else { return Some(Arrays::Literal) };
+    let text = node.as_text().unwrap_or_default();
+    let major = text.split('.').next().unwrap_or_default();
+    let problem = match major {
+        "1" | "2" => return Some(Arrays::Literal),
+        "3" if options.drafts => return Some(Arrays::Selectors),
+        "3" => Problem::new("draft-feature", "version 3 of the specification is a draft", "turn drafts on"),
+        _ => {
+            let help = "write 2, or 3 with drafts turned on";
+            Problem::new("unsupported-version", format!("version '{text}' of the specification is not known"), help)
+        }
+    };
+    report.error(node.mark, text, problem);
+    None
 }
 
 fn rule(
@@ -144,6 +168,7 @@ fn rule(
     id: Uuid,
     origin: Origin,
     options: &Options,
+    arrays: Arrays,
 ) -> Option<Rule> {
     let logsource = metadata::logsource(report, root.get("logsource"), root);
     let Some(node) = root.get("detection") else {
@@ -151,7 +176,7 @@ fn rule(
         report.error(root.mark, "", Problem::new("missing-detection", "the rule has no detection", help));
         return None;
     };
-    let detection = selections(report, node, options, &[]);
+    let detection = selections(report, node, options, arrays, &[]);
     let (logsource, detection) = (logsource?, detection?);
     let (selections, condition) = (detection.selections, detection.condition);
     Some(Rule { id, metadata: head.metadata, logsource, selections, condition, origin })

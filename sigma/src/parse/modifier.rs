@@ -145,12 +145,23 @@ impl<'n> Value<'n> {
         }
     }
 
+    /// The text of a value without wildcards.
+    fn plain(&self) -> Option<&str> {
+        match self {
+            Value::Raw(raw) => Some(raw),
+            Value::Text(text) => match text.parts.as_slice() {
+                [Part::Literal(text)] => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// As the value of `lt` and its like, or of a part of a time.
     fn number(&self) -> Option<Number> {
         match self {
             Value::Number(number, _) => Some(number.clone()),
-            Value::Raw(text) if Decimal::parse(text).is_some() => Number::parse(text),
-            _ => None,
+            other => other.plain().filter(|text| Decimal::parse(text).is_some()).and_then(Number::parse),
         }
     }
 }
@@ -187,16 +198,14 @@ pub(crate) fn apply<'n>(
                 format!("write 're|{}'", modifier.name()),
             )),
         },
-        Modifier::Cidr => match value {
-            Value::Raw(raw) => Ok(vec![Value::Cidr(Cidr::parse(raw).ok_or_else(|| {
-                Problem::new(
-                    "invalid-cidr",
-                    format!("'{raw}' is no network"),
-                    "write an address with the length of its prefix, such as '10.0.0.0/8' or '2001:db8::/32'",
-                )
-            })?)]),
-            other => Err(order(modifier, &other)),
-        },
+        Modifier::Cidr => {
+            let Some(text) = value.plain() else { return Err(order(modifier, &value)) };
+            let invalid = || {
+                let help = "write an address with the length of its prefix, such as '10.0.0.0/8' or '2001:db8::/32'";
+                Problem::new("invalid-cidr", format!("'{text}' is no network"), help)
+            };
+            Ok(vec![Value::Cidr(Cidr::parse(text).ok_or_else(invalid)?)])
+        }
         Modifier::Base64 => Ok(text_of(modifier, value)?.base64()?.into_iter().map(Value::Text).collect()),
         Modifier::Base64Offset => {
             Ok(text_of(modifier, value)?.base64_offset()?.into_iter().map(Value::Encoded).collect())

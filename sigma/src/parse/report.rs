@@ -71,12 +71,13 @@ impl<'t> Report<'t> {
             return;
         }
         let line = if mark.line == 0 { "" } else { self.lines(mark.line, mark.line.saturating_add(1)) };
+        let column = place(line, mark.column, text).unwrap_or(mark.column);
         self.diagnostics.push(Diagnostic {
             code: problem.code,
             severity,
             file: Arc::clone(&self.file),
             line: mark.line,
-            column: mark.column,
+            column,
             text: cut(text),
             source_line: cut(line.trim_end_matches(['\n', '\r'])),
             message: problem.message,
@@ -84,6 +85,20 @@ impl<'t> Report<'t> {
             rule: self.rule.clone(),
         });
     }
+}
+
+/// Where in the line the text in question stands, as a word of its own if it does so, at or after the node's column.
+fn place(line: &str, column: u32, text: &str) -> Option<u32> {
+    let text = text.lines().next().filter(|text| !text.is_empty())?;
+    let skip = (column as usize).checked_sub(1)?;
+    let (from, _) = line.char_indices().nth(skip)?;
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '*');
+    let is_word = |at: usize| {
+        !line[..at].chars().next_back().is_some_and(word) && !line[at + text.len()..].chars().next().is_some_and(word)
+    };
+    let mut places = line[from..].match_indices(text).map(|(at, _)| from + at).take(64);
+    let at = places.clone().find(|at| is_word(*at)).or_else(|| places.next())?;
+    u32::try_from(line[..at].chars().count() + 1).ok()
 }
 
 /// The first line of a text, cut to a length that a terminal and a log bear.

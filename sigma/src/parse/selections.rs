@@ -1,7 +1,7 @@
 //! Owns the assembly of a detection: its named selections and the condition over them.
 
 use super::condition::{self, Name};
-use super::detection::{self, Context};
+use super::detection::{self, Arrays, Context};
 use super::report::{Problem, Report};
 use crate::rule::{Expr, Selection};
 use crate::set::Options;
@@ -23,6 +23,7 @@ pub(super) fn selections(
     report: &mut Report<'_>,
     node: &Node<'_>,
     options: &Options,
+    arrays: Arrays,
     also: &[&str],
 ) -> Option<Detection> {
     let Some(entries) = node.as_map() else {
@@ -39,12 +40,16 @@ pub(super) fn selections(
         let mut context = Context {
             report: &mut *report,
             placeholders: &options.placeholders,
+            arrays,
+            prefix: String::new(),
             unknown: false,
             met_unknown: false,
             quiet: false,
         };
         let Some(body) = detection::selection(&mut context, &entry.value) else {
+            // The name stays known, so that the condition is not blamed as well.
             good = false;
+            names.push(Name { name: &entry.key, mark: entry.key_mark, positive: 0, negative: 0 });
             continue;
         };
         let index = selections.len();
@@ -68,7 +73,7 @@ pub(super) fn selections(
 }
 
 /// A condition, or a list of which any holds.
-fn conditions(report: &mut Report<'_>, detection: &Node<'_>, names: &[Name<'_>]) -> Option<Expr> {
+pub(super) fn conditions(report: &mut Report<'_>, detection: &Node<'_>, names: &[Name<'_>]) -> Option<Expr> {
     let help = "add 'condition:' that names the selections";
     let Some(node) = detection.get("condition").filter(|node| !node.is_null()) else {
         let problem = Problem::new("missing-condition", "the detection has no condition", help);

@@ -88,7 +88,7 @@ impl Condition {
             match expr {
                 Expr::All(parts) | Expr::Any(parts) | Expr::AtLeast(_, parts) => parts.iter().all(positive),
                 Expr::Not(_) => false,
-                Expr::Selection(_) | Expr::Test(_) | Expr::Constant(_) => true,
+                Expr::Selection(_) | Expr::Test(_) | Expr::Elements(_) | Expr::Constant(_) => true,
             }
         }
         match self {

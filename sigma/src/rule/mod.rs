@@ -135,8 +135,48 @@ pub enum Expr {
     Selection(usize),
     /// One question about one field.
     Test(Predicate),
+    /// Something holds for members of an array (draft, SEP 212).
+    Elements(Box<Elements>),
     /// Holds always or never: a placeholder without values makes its item never hold.
     Constant(bool),
+}
+
+/// A question about the members of an array, each asked by itself.
+#[derive(Debug, Clone)]
+pub struct Elements {
+    /// The path of the array.
+    pub array: Arc<str>,
+    /// For how many members the body must hold.
+    pub quantifier: Quantifier,
+    /// What is asked of a member; its fields are named by their full paths, the member itself by the array's.
+    pub body: Expr,
+}
+
+/// For how many members of an array something must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quantifier {
+    /// At least one.
+    Any,
+    /// All, and there is one.
+    All,
+    /// All; an empty or missing array will do.
+    AllOrEmpty,
+    /// Not one.
+    None,
+    /// The one of this index, from 0; from the end where it is negative.
+    At(i64),
+}
+
+impl Expr {
+    /// Whether it asks about members of arrays, which the plain evaluator alone can answer.
+    pub fn has_elements(&self) -> bool {
+        match self {
+            Expr::Elements(_) => true,
+            Expr::All(parts) | Expr::Any(parts) | Expr::AtLeast(_, parts) => parts.iter().any(Expr::has_elements),
+            Expr::Not(part) => part.has_elements(),
+            Expr::Selection(_) | Expr::Test(_) | Expr::Constant(_) => false,
+        }
+    }
 }
 
 /// One question about one field, or about every value of the event.
@@ -204,6 +244,20 @@ pub enum TimePart {
     Week,
     Month,
     Year,
+}
+
+impl TimePart {
+    /// As the modifier is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimePart::Minute => "minute",
+            TimePart::Hour => "hour",
+            TimePart::Day => "day",
+            TimePart::Week => "week",
+            TimePart::Month => "month",
+            TimePart::Year => "year",
+        }
+    }
 }
 
 /// A comparison with another field of the same event; does not hold where either is missing.

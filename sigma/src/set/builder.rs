@@ -54,9 +54,13 @@ impl Builder {
         let (correlations, hidden) = correlations::link(self.correlations, &self.rules, &mut self.diagnostics);
         let digest = digest(&self.rules, &correlations, &self.options);
         let watch = Watch::new(&correlations);
+        let by_members = rules_by_members(&self.rules);
         let matcher = Matcher::new(&self.rules, self.options.cross_platform);
         let rules = self.rules.into();
-        (RuleSet { rules, correlations, hidden, watch, options: self.options, digest, matcher }, self.diagnostics)
+        (
+            RuleSet { rules, correlations, hidden, watch, by_members, options: self.options, digest, matcher },
+            self.diagnostics,
+        )
     }
 
     fn drop_repeats(&mut self) {
@@ -69,6 +73,14 @@ impl Builder {
         }
         self.rules = kept;
     }
+}
+
+/// The rules that only the plain evaluator can answer.
+fn rules_by_members(rules: &[Rule]) -> Vec<u32> {
+    let by_members = |rule: &Rule| {
+        rule.condition.has_elements() || rule.selections.iter().any(|selection| selection.body.has_elements())
+    };
+    (0..rules.len() as u32).filter(|&index| by_members(&rules[index as usize])).collect()
 }
 
 /// The same rule twice is harmless; two rules with one id could not be told apart in results.

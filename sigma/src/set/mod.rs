@@ -7,7 +7,7 @@ mod filters;
 mod routing;
 
 pub use builder::Builder;
-pub use explain::Matched;
+pub use explain::{Explanation, Matched};
 pub use routing::{CrossPlatform, Route, route};
 
 use crate::correlate::{CorrelationIndex, Correlator, Watch};
@@ -65,6 +65,8 @@ pub struct RuleSet {
     /// By rule: whether it only feeds correlations.
     hidden: Vec<bool>,
     watch: Watch,
+    /// Rules that ask about members of arrays, which the plain evaluator answers.
+    by_members: Vec<u32>,
     options: Options,
     digest: [u8; 32],
     matcher: Matcher,
@@ -101,23 +103,44 @@ impl RuleSet {
     /// Base rules of correlations are reported too, marked by [`RuleSet::is_hidden`]; the caller feeds all hits to a
     /// correlator.
     pub fn matches(&self, event: &Event, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+        let before = hits.len();
         self.matcher.matches(event, &mut scratch.0, hits);
+        if !self.by_members.is_empty() {
+            self.match_members(event, hits, before);
+        }
+    }
+
+    /// Puts the plain evaluator's answers in place of the matcher's for rules that ask about members of arrays.
+    fn match_members(&self, event: &Event, hits: &mut Vec<Hit>, before: usize) {
+        let mut own = hits.split_off(before);
+        own.retain(|hit| !self.by_members.contains(&hit.rule.0));
+        own.extend(self.by_members.iter().filter_map(|&rule| self.match_plainly(rule, event)));
+        own.sort_unstable();
+        hits.append(&mut own);
     }
 
     /// Does what [`RuleSet::matches`] does by asking every rule in turn with the plain evaluator: the oracle for tests.
     pub fn matches_plainly(&self, event: &Event, hits: &mut Vec<Hit>) {
-        for (index, rule) in self.rules.iter().enumerate() {
-            let Some(route) = route(&rule.logsource, event.source(), self.options.cross_platform) else { continue };
-            if reference::fires(rule, event) {
-                hits.push(Hit { rule: RuleIndex(index as u32), cross_platform: route == Route::CrossPlatform });
-            }
-        }
+        hits.extend((0..self.rules.len() as u32).filter_map(|rule| self.match_plainly(rule, event)));
+    }
+
+    fn match_plainly(&self, index: u32, event: &Event) -> Option<Hit> {
+        let rule = self.rule(RuleIndex(index));
+        let route = route(&rule.logsource, event.source(), self.options.cross_platform)?;
+        let hit = Hit { rule: RuleIndex(index), cross_platform: route == Route::CrossPlatform };
+        reference::fires(rule, event).then_some(hit)
     }
 
     /// Says what made a rule fire on an event: the tests of the condition's positive part that hold, in the order of
     /// the rule. Slow: meant for the few contexts that are shown, not for every event.
     pub fn explain(&self, event: &Event, rule: RuleIndex) -> Vec<Matched> {
-        explain::explain(self.rule(rule), event)
+        explain::matched(self.rule(rule), event)
+    }
+
+    /// Says of every part of a rule whether it holds for an event and what it was asked of: the answer to "why not".
+    /// The logsource is not asked about; see [`route`].
+    pub fn explain_all(&self, event: &Event, rule: RuleIndex) -> Explanation {
+        explain::tree(self.rule(rule), event)
     }
 
     /// Whether hits of this rule only feed correlations (`generate: false`) and are not results of their own.

@@ -1,5 +1,11 @@
 //! Owns what is said about a rule file: a stable code, a severity, a place, the text in question and the remedy.
 
+mod sarif;
+mod text;
+
+pub use sarif::sarif;
+pub use text::text;
+
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -13,6 +19,17 @@ pub enum Severity {
     Warning,
     /// The rule was left out.
     Error,
+}
+
+impl Severity {
+    /// `note`, `warning` or `error`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
 }
 
 /// One finding about a rule file.
@@ -63,4 +80,10 @@ impl Diagnostic {
             rule: None,
         }
     }
+}
+
+/// Findings as a JSON list, with the fields of [`Diagnostic`].
+pub fn json(diagnostics: &[Diagnostic]) -> serde_json::Value {
+    // Every field is plain data, so there is nothing that could fail.
+    serde_json::to_value(diagnostics).unwrap_or_default()
 }
