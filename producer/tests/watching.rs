@@ -78,7 +78,7 @@ impl Bench {
         completions
     }
 
-    /// Copies the sample that is a zip of event logs into a folder of CAPE's layout.
+    /// Copies a sample's event log into a folder of CAPE's layout.
     fn analysis(&self, name: &str) -> PathBuf {
         let unpacked = tempfile::tempdir().expect("a folder");
         samples::extract(unpacked.path()).expect("samples");
@@ -86,8 +86,8 @@ impl Bench {
         std::fs::create_dir_all(analysis.join("evtx")).expect("a folder");
         std::fs::create_dir_all(analysis.join("reports")).expect("a folder");
         std::fs::write(analysis.join("analysis.log"), "started").expect("a log");
-        let from = unpacked.path().join("windows/invoice-loader/evtx.zip");
-        std::fs::copy(from, analysis.join("evtx/evtx.zip")).expect("an artifact");
+        let from = unpacked.path().join("windows/service-implant/Security.evtx");
+        std::fs::copy(from, analysis.join("evtx/Security.evtx")).expect("an artifact");
         analysis
     }
 }
