@@ -1,8 +1,6 @@
 //! Owns the command line: which commands there are and what they take. What they do is theirs.
 
-use crate::config;
-use crate::rules;
-use crate::scan;
+use crate::{config, dead, rules, scan, tail, topology, worker};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -94,9 +92,19 @@ pub enum Color {
 pub enum Command {
     /// Match files against Sigma rules, without a broker
     Scan(Box<scan::Arguments>),
+    /// Run a worker: take completions, match them, publish results
+    Worker(worker::Arguments),
+    /// Subscribe to results and print them as they come
+    Tail(tail::Arguments),
+    /// Look after dead letters
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Check, list, test, explain and fetch rules
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Declare or show exchanges and queues
+    #[command(subcommand)]
+    Topology(topology::Command),
     /// Show and check the configuration
     #[command(subcommand)]
     Config(config::command::Command),

@@ -1,12 +1,17 @@
 //! The binary `sandsift`: parses the command line, calls one part, and turns what came of it into an exit code.
 
 mod args;
+mod broker;
 mod config;
+mod dead;
 mod failure;
 mod logging;
 mod rules;
 mod scan;
+mod tail;
 mod term;
+mod topology;
+mod worker;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -33,6 +38,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     let global = cli.global;
     match cli.command {
         Command::Scan(args) => scan::run(&global, &args),
+        Command::Worker(args) => worker::run(&global, &args),
+        Command::Tail(args) => tail::run(&global, &args),
+        Command::Dead(command) => dead::run(&global, &command),
+        Command::Topology(command) => topology::run(&global, &command),
         Command::Rules(command) => rules::run(&global, &command),
         Command::Config(command) => config::command::run(&global, &command),
         Command::Completions { shell } => {

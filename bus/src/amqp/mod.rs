@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How to reach a broker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Addresses, tried in turn: `amqp://` or `amqps://`, user, host, port and virtual host.
@@ -32,16 +32,18 @@ pub struct Options {
     pub tls: Tls,
     /// How often each side shows that it lives; after two silent ones the connection is over.
     #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
     pub heartbeat: Duration,
     /// How long the broker may take to answer anything but a publish.
     #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
     /// What the broker's management shows for the connections.
     pub name: String,
 }
 
 /// Certificates for `amqps://`, all in PEM.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// A file of authorities to trust beside the system's own.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The names of exchanges and queues; the defaults are the contract's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Names {
     /// The exchange that takes completions.
@@ -16,6 +16,7 @@ pub struct Names {
     pub retry: String,
     /// How long a retry waits, one exchange and queue each, shortest first.
     #[serde(with = "units::durations")]
+    #[schemars(with = "Vec<String>")]
     pub retry_delays: Vec<Duration>,
     /// The exchange and the queue of dead letters.
     pub dead: String,

@@ -8,4 +8,4 @@ mod load;
 mod sections;
 
 pub use load::load;
-pub use sections::Config;
+pub use sections::{Config, Results};

@@ -1,5 +1,10 @@
 //! Owns `rules …`: what those who write rules need. What rules mean is the rule language's.
 
+mod check;
+mod explain;
+mod list;
+mod test;
+
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -17,7 +22,30 @@ pub fn level_rank(level: &str) -> usize {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Check(check::Check),
+    List(list::List),
+    Test(test::Test),
+    Explain(explain::Explain),
+}
+
+/// The rules that a command works on, named without a flag.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Paths {
+    /// Rules: files or folders, as PATH or NAME=PATH [default: the configured ones, else those that ship]
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+impl Paths {
+    /// Lays the choice over the configuration.
+    pub fn apply(&self, config: &mut Config) {
+        let rules = self.paths.iter().chain(&self.selection.rules).cloned().collect();
+        Selection { rules }.apply(config);
+    }
+}
 
 /// Which rules a command works on.
 #[derive(Debug, Clone, Default, Args)]
@@ -54,6 +82,11 @@ pub fn report_errors(diagnostics: &[Diagnostic]) -> usize {
     count
 }
 
-pub fn run(_global: &Global, command: &Command) -> Result<Exit, Failure> {
-    match *command {}
+pub fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(args) => check::run(global, args),
+        Command::List(args) => list::run(global, args),
+        Command::Test(args) => test::run(global, args),
+        Command::Explain(args) => explain::run(global, args),
+    }
 }

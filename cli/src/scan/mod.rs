@@ -4,6 +4,8 @@ mod inputs;
 mod ordered;
 mod print;
 
+pub use print::{grouped, headline, write_result};
+
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
 use crate::term::{self, Progress};
@@ -62,7 +64,8 @@ pub struct Arguments {
     threads: Option<u16>,
 }
 
-fn parse_logsource(text: &str) -> Result<LogSource, String> {
+/// Reads `KEY=VALUE,…` with product, category and service.
+pub fn parse_logsource(text: &str) -> Result<LogSource, String> {
     let mut source = LogSource::default();
     for part in text.split(',').filter(|part| !part.trim().is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;

@@ -181,7 +181,8 @@ pub fn headline(stats: &Stats, informational: u64, colored: bool) -> String {
     if parts.is_empty() { paint("nothing matched", Style::Good, colored) } else { parts.join(" ") }
 }
 
-fn write_result(out: &mut dyn Write, result: &RuleResult, width: usize, colored: bool) -> io::Result<()> {
+/// Writes a rule that fired, with the event that made it fire.
+pub fn write_result(out: &mut dyn Write, result: &RuleResult, width: usize, colored: bool) -> io::Result<()> {
     let techniques = result.rule.get("techniques").and_then(Value::as_array).into_iter().flatten();
     let techniques: Vec<&str> = techniques.filter_map(Value::as_str).collect();
     let mut right = format!("{}×", grouped(result.count));
