@@ -54,7 +54,7 @@ const EVENT_KEYS: &[&str] = &[
     "use",
     "fields",
 ];
-const ALTERNATIVE_KEYS: &[&str] = &["when", "unless", "value"];
+const ALTERNATIVE_KEYS: &[&str] = &["when", "unless", "value", "concat"];
 
 /// Compiles one file; `None` if it had an error.
 pub(super) fn compile(file: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Mapping> {
@@ -552,6 +552,10 @@ impl Compiler<'_> {
             if !tree.end(&steps, end, keep.clone()) {
                 self.error(at, "bad-path", "a root walks names, `[]` and `*` alone", "put the choice under `when`");
             }
+            if each[..] == [Step::Items] && self.roots.len() > 1 {
+                // Where other roots begin below this one, a record that is no list is not taken for a list of one.
+                tree.end(&root, end, keep.clone());
+            }
         }
         if let Some(keep) = enclosing {
             // What `^` means: the nearest list member around, else the report itself.
@@ -578,10 +582,14 @@ impl Compiler<'_> {
     fn lay_scopes(&mut self, first_end: usize, prepare: &mut Tree, walk: &mut Tree) {
         for (scope, (steps, keep)) in self.scopes.iter().enumerate() {
             for root in &self.roots {
-                let steps: Vec<Step> = root.iter().chain(steps).cloned().collect();
-                prepare.end(&steps, first_end + scope, keep.clone());
-                prepare.scope(&steps, scope);
-                walk.scope(&steps, scope);
+                let inside: Vec<Step> = root.iter().chain(steps).cloned().collect();
+                // As `lay` has it for records.
+                let itself = (steps[..] == [Step::Items] && self.roots.len() > 1).then(|| root.clone());
+                for steps in [inside].into_iter().chain(itself) {
+                    prepare.end(&steps, first_end + scope, keep.clone());
+                    prepare.scope(&steps, scope);
+                    walk.scope(&steps, scope);
+                }
             }
         }
     }
@@ -609,6 +617,10 @@ impl Compiler<'_> {
             Kind::Scalar(..) => (yaml, Vec::new()),
             Kind::Map(_) => {
                 self.keys(yaml, ALTERNATIVE_KEYS, "an alternative");
+                if let Some(parts) = yaml.get("concat") {
+                    let source = Source::Concat(parts.items().iter().map(|part| self.expr(part)).collect());
+                    return Some(Alternative { when: self.conditions(yaml), source, transforms: Vec::new() });
+                }
                 let Some(value) = yaml.get("value") else {
                     self.error(yaml, "missing-key", "an alternative needs a value", "write `{when: …, value: …}`");
                     return None;
@@ -672,6 +684,10 @@ pub(super) fn platform_of(name: &str) -> Option<Platform> {
 
 fn each_path(expr: &Expr, of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
     for alternative in &expr.alternatives {
+        if let Source::Concat(parts) = &alternative.source {
+            // Parts nest as deep as the file's author wrote them.
+            parts.iter().for_each(|part| each_path(part, of_enclosing, found));
+        }
         let sources = alternative.when.iter().map(|condition| &condition.source).chain([&alternative.source]);
         for source in sources {
             if let Source::Path { path, enclosing, .. } = source

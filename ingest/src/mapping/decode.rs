@@ -110,7 +110,10 @@ fn of_root<T>(
     expr: &Expr,
     take: impl Fn(&str) -> Option<T>,
 ) -> Option<T> {
-    scopes.get(mapping.root_scope?)?.iter().find_map(|root| {
+    let nowhere = [Node::Null];
+    // A constant needs no report to be read from.
+    let roots = mapping.root_scope.map_or(Some(&nowhere[..]), |scope| scopes.get(scope).map(Vec::as_slice))?;
+    roots.iter().find_map(|root| {
         let scene = Scene {
             record: root,
             enclosing: None,

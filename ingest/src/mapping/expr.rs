@@ -56,6 +56,8 @@ pub(crate) enum Source {
     Process { parent: bool, property: Property },
     /// `$platform`.
     Platform,
+    /// `{concat: […]}`: the parts behind one another, where all give a value.
+    Concat(Vec<Expr>),
     /// `$guess`: the platform that the processes' paths speak for.
     Guess,
 }
@@ -161,6 +163,10 @@ impl Source {
                     Property::User => process.user.as_deref(),
                 });
                 text.map(|text| Val::Text(Cow::Borrowed(text))).into_iter().collect()
+            }
+            Source::Concat(parts) => {
+                let parts: Option<String> = parts.iter().map(|part| part.text(scene)).collect();
+                parts.map(Val::owned).into_iter().collect()
             }
             Source::Guess => scene.guess.map(|p| Val::Text(Cow::Borrowed(p.as_str()))).into_iter().collect(),
             Source::Platform => {

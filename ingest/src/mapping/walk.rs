@@ -303,6 +303,7 @@ impl<'de, V: Visit<'de>> Visitor<'de> for Walk<'_, V> {
         let budget = Budget::new(self.record_bytes);
         let depth = self.depth.saturating_sub(1);
         let mut map = Vec::new();
+        let mut inside = false;
         while let Some(key) = members.next_key_seed(Key)? {
             let keep = place.keep.as_ref().is_some_and(|keep| keep.takes(&key)) && budget.over().is_none();
             match place.child(&key).filter(|_| depth > 0) {
@@ -310,6 +311,7 @@ impl<'de, V: Visit<'de>> Visitor<'de> for Walk<'_, V> {
                     let (tree, record_bytes) = (self.tree, self.record_bytes);
                     let walk = Walk { tree, at, visit: &mut *self.visit, record_bytes, depth };
                     members.next_value_seed(walk)?;
+                    inside = true;
                 }
                 None if keep => {
                     let value = members.next_value_seed(Whole { budget: &budget, depth })?;
@@ -320,7 +322,9 @@ impl<'de, V: Visit<'de>> Visitor<'de> for Walk<'_, V> {
                 }
             }
         }
-        if !place.ends.is_empty() {
+        // What holds nothing but records of other roots is their wrapping, not a record.
+        let wrapping = inside && map.is_empty() && budget.over().is_none();
+        if !place.ends.is_empty() && !wrapping {
             self.visit.record(&place.ends, budget.over().map_or(Ok(Node::Map(map)), Err));
         }
         if let (true, Some(scope)) = (self.at != from, place.scope) {

@@ -105,6 +105,7 @@ pub(crate) const ALL: &[Spec] = &[
     ),
     each("argument", (1, 1), command::argument, "one argument of a command line by its place, the image being 0"),
     many("argv", (0, 0), command::argv, "joins a list of arguments to a command line, quoting what needs it"),
+    each("base64", (0, 0), text::base64, "the text behind base64; keeps what is none"),
     each("before", (1, 1), text::before, "what stands before the first occurrence of a text; all of it without one"),
     each("bool", (0, 0), text::boolean, "`true` or `false` from yes/no, on/off, 1/0, true/false; drops the rest"),
     each("codes", (0, 0), text::codes, "Windows' message codes such as `%%1936` by their words"),

@@ -102,6 +102,12 @@ pub(super) fn unhex(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String>
     Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " "))
 }
 
+pub(super) fn base64(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
+    use ::base64::Engine;
+    let bytes = ::base64::engine::general_purpose::STANDARD.decode(text.trim());
+    Some(bytes.map_or_else(|_| text.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 pub(super) fn unescape(text: &str, _: &Arguments, _: &Around<'_>) -> Option<String> {
     Some(text.replace("\\\\", "\\"))
 }
