@@ -1,6 +1,6 @@
 //! Owns the command line: which commands there are and what they take. What they do is theirs.
 
-use crate::{config, dead, rules, scan, tail, topology, worker};
+use crate::{config, dead, demo, produce, rules, scan, tail, topology, worker};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -94,6 +94,8 @@ pub enum Command {
     Scan(Box<scan::Arguments>),
     /// Run a worker: take completions, match them, publish results
     Worker(worker::Arguments),
+    /// Publish completions for files and folders
+    Produce(produce::Arguments),
     /// Subscribe to results and print them as they come
     Tail(tail::Arguments),
     /// Look after dead letters
@@ -108,6 +110,8 @@ pub enum Command {
     /// Show and check the configuration
     #[command(subcommand)]
     Config(config::command::Command),
+    /// Run a whole cluster in one process on sample completions
+    Demo(demo::Arguments),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  sandsift completions bash > /etc/bash_completion.d/sandsift")]
     Completions {

@@ -4,8 +4,10 @@ mod args;
 mod broker;
 mod config;
 mod dead;
+mod demo;
 mod failure;
 mod logging;
+mod produce;
 mod rules;
 mod scan;
 mod tail;
@@ -39,6 +41,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Scan(args) => scan::run(&global, &args),
         Command::Worker(args) => worker::run(&global, &args),
+        Command::Produce(args) => produce::run(&global, &args),
+        Command::Demo(args) => demo::run(&global, &args),
         Command::Tail(args) => tail::run(&global, &args),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Topology(command) => topology::run(&global, &command),

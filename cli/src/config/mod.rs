@@ -7,5 +7,6 @@ mod keys;
 mod load;
 mod sections;
 
+pub use command::mask_address;
 pub use load::load;
 pub use sections::{Config, Results};

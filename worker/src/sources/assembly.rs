@@ -68,6 +68,14 @@ impl Assembly {
         Assembled { engine: Arc::new(engine), diagnostics }
     }
 
+    /// What reads artifacts, without rules.
+    pub fn assemble_ingest(&self) -> Arc<sandsift_ingest::Config> {
+        let mut findings = Vec::new();
+        let mappings = contents(Class::Mapping, &self.mappings, &mut findings);
+        let origins = contents(Class::Origin, &self.origins, &mut findings);
+        Arc::new(ingest_config(&self.limits, &mappings, &origins, &mut findings))
+    }
+
     /// Everything on disk that the engine hangs on, to watch for changes.
     pub fn paths(&self) -> Vec<PathBuf> {
         let sources = self.sources.iter().filter(|source| source.enabled).map(|source| &source.path);

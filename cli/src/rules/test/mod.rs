@@ -29,7 +29,7 @@ pub struct Test {
     /// Write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Name every case, not only those that failed
+    /// Name every case, those that passed or were skipped too
     #[arg(long, short)]
     verbose: bool,
 }
@@ -111,11 +111,12 @@ fn print(global: &Global, args: &Test, cases: &[Case]) -> Result<(), Failure> {
                     (_, Some(why)) => ("skip", Style::Medium, Some(why)),
                     _ => ("ok  ", Style::Good, None),
                 };
-                if why.is_some() || args.verbose {
+                let shown = case.failure.is_some() || args.verbose;
+                if shown {
                     let line = format!("{}: {} ({})", case.file, case.name, case.rule);
                     writeln!(out, "{} {}", paint(mark, style, colored), term::escape(&line))?;
                 }
-                if let Some(why) = why {
+                if let Some(why) = why.filter(|_| shown) {
                     writeln!(out, "     {}", term::escape(why))?;
                 }
             }
