@@ -50,6 +50,7 @@ const EVENT_KEYS: &[&str] = &[
     "id",
     "channel",
     "logsource",
+    "needs",
     "partial",
     "use",
     "fields",
@@ -362,7 +363,7 @@ impl Compiler<'_> {
                     source: Source::Constant(expr::Constant::Text(name.into())),
                     transforms: Vec::new(),
                 }],
-                all: false,
+                ..Expr::default()
             },
             _ => self.expr(yaml),
         }
@@ -464,9 +465,15 @@ impl Compiler<'_> {
             id,
             channel: yaml.get("channel").map(|c| self.text_of(c, "a channel")),
             sources,
+            needs: yaml.get("needs").map(|n| self.texts(n, "a field's name")).unwrap_or_default(),
             fields,
             partial: self.flag(yaml.get("partial"), "partial"),
         };
+        let filled = |name: &Box<str>| section.fields.iter().any(|(known, _)| known == name);
+        if let Some(name) = section.needs.iter().find(|name| !filled(name)) {
+            let message = format!("the event needs '{name}', which no field fills");
+            self.error(yaml.get("needs").unwrap_or(yaml), "unknown-field", message, "name one of its fields");
+        }
         let exprs: Vec<&Expr> = [&section.process, &section.parent, &section.process_text, &section.unless_process]
             .into_iter()
             .chain([&section.time, &section.id])
@@ -605,11 +612,12 @@ impl Compiler<'_> {
     /// An expression, a list of alternatives, `{all: […]}` or `{when: …, value: …}`.
     fn expr(&mut self, yaml: &Yaml) -> Expr {
         if let Some(all) = yaml.get("all") {
-            self.keys(yaml, &["all"], "a field with `all`");
-            return Expr { all: true, ..self.expr(all) };
+            self.keys(yaml, &["all", "join"], "a field with `all`");
+            let join = yaml.get("join").map(|j| self.text_of(j, "what joins"));
+            return Expr { all: true, join, ..self.expr(all) };
         }
         let alternatives = yaml.items().iter().filter_map(|item| self.alternative(item)).collect();
-        Expr { alternatives, all: false }
+        Expr { alternatives, ..Expr::default() }
     }
 
     fn alternative(&mut self, yaml: &Yaml) -> Option<Alternative> {
@@ -642,6 +650,27 @@ impl Compiler<'_> {
         }
     }
 
+    /// What a condition asks of its path.
+    fn test(&mut self, yaml: &Yaml) -> Option<Test> {
+        if yaml.members().is_some() {
+            self.keys(yaml, &["exists", "same"], "a condition");
+        }
+        if let Some(exists) = yaml.get("exists") {
+            return Some(Test::Exists(self.flag(Some(exists), "exists")));
+        }
+        let Some(same) = yaml.get("same") else {
+            return Some(Test::Any(self.texts(yaml, "a condition's text").into()));
+        };
+        let mut parsing = Parsing { tables: &self.tables, indexes: &self.indexes, paths: &mut self.paths };
+        match expr::source(same.scalar().unwrap_or(""), same.line, &mut parsing) {
+            Ok(source) => Some(Test::Same(source)),
+            Err((code, message, help)) => {
+                self.error(same, code, message, help);
+                None
+            }
+        }
+    }
+
     /// What stands under `when` and `unless`.
     fn conditions(&mut self, yaml: &Yaml) -> Vec<Condition> {
         let mut conditions = Vec::new();
@@ -664,13 +693,7 @@ impl Compiler<'_> {
                         continue;
                     }
                 };
-                let test = match test.get("exists") {
-                    Some(exists) => {
-                        self.keys(test, &["exists"], "a condition");
-                        Test::Exists(self.flag(Some(exists), "exists"))
-                    }
-                    None => Test::Any(self.texts(test, "a condition's text").into()),
-                };
+                let Some(test) = self.test(test) else { continue };
                 conditions.push(Condition { source, test, negated });
             }
         }
@@ -688,24 +711,20 @@ fn each_path(expr: &Expr, of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
             // Parts nest as deep as the file's author wrote them.
             parts.iter().for_each(|part| each_path(part, of_enclosing, found));
         }
-        let sources = alternative.when.iter().map(|condition| &condition.source).chain([&alternative.source]);
-        for source in sources {
-            if let Source::Path { path, enclosing, .. } = source
-                && *enclosing == of_enclosing
-            {
-                found(path);
-            }
-        }
+        each_condition(&alternative.when, of_enclosing, found);
+        of_source(&alternative.source, of_enclosing, found);
     }
 }
 
 fn each_condition(conditions: &[Condition], of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
-    for condition in conditions {
-        if let Source::Path { path, enclosing, .. } = &condition.source
-            && *enclosing == of_enclosing
-        {
-            found(path);
-        }
+    conditions.iter().flat_map(Condition::sources).for_each(|source| of_source(source, of_enclosing, found));
+}
+
+fn of_source(source: &Source, of_enclosing: bool, found: &mut dyn FnMut(&Path)) {
+    if let Source::Path { path, enclosing, .. } = source
+        && *enclosing == of_enclosing
+    {
+        found(path);
     }
 }
 

@@ -110,10 +110,7 @@ fn of_root<T>(
     expr: &Expr,
     take: impl Fn(&str) -> Option<T>,
 ) -> Option<T> {
-    let nowhere = [Node::Null];
-    // A constant needs no report to be read from.
-    let roots = mapping.root_scope.map_or(Some(&nowhere[..]), |scope| scopes.get(scope).map(Vec::as_slice))?;
-    roots.iter().find_map(|root| {
+    let of = |root: &Node<'_>| {
         let scene = Scene {
             record: root,
             enclosing: None,
@@ -124,7 +121,12 @@ fn of_root<T>(
             found: &state.found,
         };
         expr.text(&scene).and_then(|text| take(&text))
-    })
+    };
+    match mapping.root_scope.and_then(|scope| scopes.get(scope)) {
+        Some(roots) if !roots.is_empty() => roots.iter().find_map(of),
+        // A constant says the same of every report.
+        _ => of(&Node::Null),
+    }
 }
 
 struct State {
@@ -420,7 +422,8 @@ impl Emit<'_, '_, '_> {
         let time = section.time.as_ref().and_then(|expr| expr.text(&scene)).and_then(|text| parse_time(&text));
         let known = |pid: String| state.table.by_pid(&pid, time);
         if let Some(expr) = &section.unless_process
-            && expr.text(&scene).and_then(known).is_some()
+            && let Some(text) = expr.text(&scene)
+            && (state.table.by_pid(&text, time).is_some() || state.table.by_text(&text, 0).is_some())
         {
             return ControlFlow::Continue(Made::Elsewhere);
         }
@@ -477,7 +480,7 @@ fn fill(section: &EventSection, scene: &Scene<'_>, event: &mut Event, most: usiz
             }
         }
     }
-    told
+    told && section.needs.iter().all(|name| event.get(name).is_some())
 }
 
 fn push(event: &mut Event, name: &str, value: &Val<'_>, most: usize) {

@@ -76,11 +76,13 @@ pub(crate) struct Alternative {
     pub(crate) transforms: Vec<Transform>,
 }
 
-/// Alternatives, of which the first that gives a value counts; `all` takes the values of every one.
+/// Alternatives, of which the first that gives a value counts; `all` takes the values of every one, and `join` makes
+/// one text of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expr {
     pub(crate) alternatives: Vec<Alternative>,
     pub(crate) all: bool,
+    pub(crate) join: Option<Box<str>>,
 }
 
 impl Expr {
@@ -98,7 +100,13 @@ impl Expr {
                 return values;
             }
         }
-        all
+        match &self.join {
+            Some(between) if !all.is_empty() => {
+                let texts: Vec<_> = all.iter().filter_map(Val::text).collect();
+                vec![Val::owned(texts.join(between))]
+            }
+            _ => all,
+        }
     }
 
     /// Whether the expression says the same of every record.
@@ -197,9 +205,20 @@ pub(crate) enum Test {
     Any(Box<[Box<str>]>),
     /// There is a value, or there is none.
     Exists(bool),
+    /// Any value is the text of another source, without regard to case.
+    Same(Source),
 }
 
 impl Condition {
+    /// Every source that the condition looks at.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let other = match &self.test {
+            Test::Same(other) => Some(other),
+            Test::Any(_) | Test::Exists(_) => None,
+        };
+        [&self.source].into_iter().chain(other)
+    }
+
     /// Whether all conditions hold.
     pub(crate) fn hold(conditions: &[Condition], scene: &Scene<'_>) -> bool {
         conditions.iter().all(|condition| condition.holds(scene) != condition.negated)
@@ -209,6 +228,14 @@ impl Condition {
         let values = self.source.values(scene);
         match &self.test {
             Test::Exists(wanted) => !values.is_empty() == *wanted,
+            Test::Same(other) => {
+                let others = other.values(scene);
+                let same = |a: &Val<'_>, b: &Val<'_>| match (a.text(), b.text()) {
+                    (Some(a), Some(b)) => a.eq_ignore_ascii_case(&b),
+                    _ => false,
+                };
+                values.iter().any(|value| others.iter().any(|other| same(value, other)))
+            }
             Test::Any(patterns) => values
                 .iter()
                 .any(|value| value.text().is_some_and(|text| patterns.iter().any(|pattern| glob(pattern, &text)))),
@@ -330,7 +357,7 @@ mod tests {
     }
 
     fn evaluate(text: &str, record: &Node<'_>) -> Vec<String> {
-        let expr = Expr { alternatives: vec![parsed(text).expect("an expression")], all: false };
+        let expr = Expr { alternatives: vec![parsed(text).expect("an expression")], ..Expr::default() };
         let found = RefCell::new(vec![false; 4]);
         let around = Around::NOWHERE;
         let scene = Scene { record, enclosing: None, process: None, parent: None, around, guess: None, found: &found };

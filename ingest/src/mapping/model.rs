@@ -110,6 +110,8 @@ pub(super) struct EventSection {
     /// By platform: unknown, windows, linux, macos.
     pub(super) sources: [Arc<EventSource>; 4],
     pub(super) fields: Vec<(Box<str>, Expr)>,
+    /// Fields without which there is no event.
+    pub(super) needs: Vec<Box<str>>,
     /// Whether the record holds only a part of the event.
     pub(super) partial: bool,
 }

@@ -68,6 +68,7 @@ pub(super) fn shape(mappings: &[Arc<Mapping>]) -> (Vec<Path>, Tree) {
     let mut tree = Tree::default();
     for (number, path) in facts.iter().enumerate() {
         tree.end(&path.steps, number, Keep::nothing());
+        tree.scope(&path.steps, number);
     }
     (facts, tree)
 }
@@ -83,21 +84,21 @@ struct Shape {
 }
 
 impl<'de> Visit<'de> for Shape {
-    fn enter(&mut self, _: usize) {}
+    // That a value begins is enough to know that it is there: the document may break inside of it.
+    fn enter(&mut self, fact: usize) {
+        if self.facts.len() < 4096 && !self.facts.contains(&(fact, None)) {
+            self.facts.push((fact, None));
+        }
+    }
 
     fn leave(&mut self, _: usize) {}
 
     fn record(&mut self, ends: &[usize], record: Result<Node<'de>, Over>) {
-        let text = record.ok().and_then(|node| match node.text() {
-            Some(text) => Some(Some(text.into_owned())),
-            None if matches!(node, Node::Null) => None,
-            None => Some(None),
-        });
-        // A list may repeat a fact for ever; the first texts of each are enough to tell by.
-        if let Some(text) = text
+        // A list may repeat a text for ever; the first of them are enough to tell by.
+        if let Some(text) = record.ok().and_then(|node| node.text().map(std::borrow::Cow::into_owned))
             && self.facts.len() < 4096
         {
-            self.facts.extend(ends.iter().map(|end| (*end, text.clone())));
+            self.facts.extend(ends.iter().map(|end| (*end, Some(text.clone()))));
         }
     }
 
