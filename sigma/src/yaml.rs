@@ -338,10 +338,10 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a key stands already. Small maps are searched; `many` remembers the keys of a map once it is large.
-fn first_line<'a>(entries: &[Entry<'a>], many: &mut HashMap<Cow<'a, str>, u32>, key: &Cow<'a, str>) -> Option<u32> {
+fn first_line<'a>(entries: &[Entry<'a>], many: &mut HashMap<Cow<'a, str>, u32>, key: &str) -> Option<u32> {
     const SMALL: usize = 32;
     if entries.len() < SMALL {
-        return entries.iter().find(|e| e.key == *key).map(|e| e.key_mark.line);
+        return entries.iter().find(|e| e.key == key).map(|e| e.key_mark.line);
     }
     if many.is_empty() {
         many.extend(entries.iter().map(|e| (e.key.clone(), e.key_mark.line)));

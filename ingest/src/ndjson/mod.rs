@@ -184,6 +184,7 @@ impl Decoder {
             } else {
                 cursor.space();
                 self.path.truncate(level.path);
+                event.enter(&self.path);
                 self.value(cursor, event)?
             };
             if event.len() > self.event_fields as usize {
@@ -196,15 +197,18 @@ impl Decoder {
                 }
             }
             if !opened {
-                self.close(cursor)?;
+                self.close(cursor, event)?;
             }
         }
         Ok(())
     }
 
     /// Reads what follows a member: a comma, or the ends of the containers that it was the last of.
-    fn close(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Reason> {
+    fn close(&mut self, cursor: &mut Cursor<'_>, event: &mut Event) -> Result<(), Reason> {
         while let Some(level) = self.stack.last() {
+            if !level.object {
+                event.leave();
+            }
             cursor.space();
             match cursor.peek() {
                 Some(b',') => {

@@ -152,3 +152,26 @@ fn agrees_with_another_reader_on_text_of_all_kinds() {
         assert_eq!(read(&text).unwrap(), [expected]);
     }
 }
+
+/// Rules that ask two things of one array member need to know which values are of one member.
+#[test]
+fn values_of_one_array_member_stay_together() {
+    let rule = "title: x\nsigma-version: 3\nlogsource: {category: test}\ndetection:\n  s:\n    a[any]: {b: 1, c[0]: x}\n  condition: s\n";
+    let options = sandsift_sigma::Options { drafts: true, ..Default::default() };
+    let mut builder = sandsift_sigma::Builder::new(options);
+    builder.add(&sandsift_sigma::SourceFile { source: "test", file: "x.yml", text: rule.as_bytes() });
+    let (set, findings) = builder.build();
+    assert!(findings.is_empty(), "{findings:?}");
+    let mut event = Event::new();
+    event.set_source(&sandsift_sigma::EventSource::new(None, ["test"], []));
+    for (line, fires) in [
+        (r#"{"a": [{"b": 2, "c": ["x"]}, {"b": 1, "c": ["x", "y"]}]}"#, true),
+        (r#"{"a": [{"b": 1, "c": ["y", "x"]}, {"b": 2, "c": ["x"]}], "z": [1]}"#, false),
+        (r#"{"a": []}"#, false),
+    ] {
+        Decoder::new(&Limits::default()).decode(line.as_bytes(), &mut event).expect("JSON");
+        let mut hits = Vec::new();
+        set.matches(&event, &mut set.scratch(), &mut hits);
+        assert_eq!(!hits.is_empty(), fires, "{line}");
+    }
+}

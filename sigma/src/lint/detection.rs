@@ -6,7 +6,7 @@ use crate::yaml::{Entry, Kind, Mark, Node, Scalar, ScalarType};
 use std::collections::HashMap;
 
 /// How many values of a list are compared with one another.
-const MAX_COMPARED: usize = 500;
+const MAX_COMPARED: usize = 200;
 
 pub(super) fn lint(report: &mut Report<'_>, detection: &Node<'_>) {
     for entry in detection.as_map().unwrap_or_default() {

@@ -9,6 +9,8 @@ use crate::yaml::Mark;
 const MAX_DEPTH: usize = 64;
 /// How many words a condition may have.
 const MAX_TOKENS: usize = 10_000;
+/// How many selections all selectors of a condition may come to.
+const MAX_REFERENCES: usize = 100_000;
 
 /// A selection that a condition may name, and which build of it to use.
 #[derive(Debug)]
@@ -35,8 +37,15 @@ pub(crate) struct Condition {
 /// Reads a condition over these selections; an error carries the word in question.
 pub(crate) fn parse(text: &str, names: &[Name<'_>]) -> Result<Condition, (String, Problem)> {
     let tokens = tokens(text)?;
-    let mut parser =
-        Parser { tokens, at: 0, names, used: vec![false; names.len()], warnings: Vec::new(), upper_case: false };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        names,
+        used: vec![false; names.len()],
+        warnings: Vec::new(),
+        upper_case: false,
+        references: 0,
+    };
     let expr = parser.disjunction(0, true)?;
     if let Some(token) = parser.peek() {
         let token = token.to_owned();
@@ -91,6 +100,7 @@ struct Parser<'p> {
     used: Vec<bool>,
     warnings: Vec<(String, Problem)>,
     upper_case: bool,
+    references: usize,
 }
 
 /// How many of the selections must hold.
@@ -233,6 +243,12 @@ impl<'p> Parser<'p> {
             return Ok(Expr::Constant(false));
         }
         let count = matching.len();
+        self.references += count;
+        if self.references > MAX_REFERENCES {
+            let message = format!("the selectors of the condition come to more than {MAX_REFERENCES} selections");
+            let problem = Problem::new("invalid-condition", message, "ask for fewer selections, or less often");
+            return Err((pattern.to_owned(), problem));
+        }
         let mut parts: Vec<Expr> = matching.into_iter().map(|index| self.reference(index, positive)).collect();
         Ok(match quantity {
             _ if parts.len() == 1 && !matches!(quantity, Quantity::AtLeast(2..)) => parts.swap_remove(0),

@@ -31,6 +31,8 @@ pub(crate) struct Context<'c, 't> {
     pub arrays: Arrays,
     /// Within the body of an array selector: the path of the array, which names of fields are relative to.
     pub prefix: String,
+    /// How many array selectors the place lies in.
+    pub depth: usize,
     /// What a placeholder without values counts as: `false`, and `true` where the selection is used under a `not`, so
     /// that a rule never fires on what is not known.
     pub unknown: bool,
@@ -146,14 +148,14 @@ fn item(context: &mut Context<'_, '_>, entry: &Entry<'_>) -> Option<Expr> {
 /// Builds `array[quantifier]` with its body: a map (a conjunction, or selections with a condition), or values for the
 /// member itself.
 fn elements(context: &mut Context<'_, '_>, entry: &Entry<'_>, selector: Selector, modifiers: &str) -> Option<Expr> {
-    if context.prefix.matches('\u{0}').count() >= MAX_ARRAYS {
+    if context.depth >= MAX_ARRAYS {
         let message = format!("array selectors nest deeper than {MAX_ARRAYS} levels");
         context.error(entry.key_mark, &entry.key, Problem::new("nested-too-deep", message, "simplify the rule"));
         return None;
     }
     let array = path(&context.prefix, &selector.array);
-    // The mark counts the nesting; it is no part of a path.
-    let outer = std::mem::replace(&mut context.prefix, format!("{array}\u{0}"));
+    let outer = std::mem::replace(&mut context.prefix, array.clone());
+    context.depth += 1;
     // No member holds, under a `not`, is what is unknown turned round.
     let negative = selector.quantifier == Quantifier::None;
     context.unknown ^= negative;
@@ -168,6 +170,7 @@ fn elements(context: &mut Context<'_, '_>, entry: &Entry<'_>, selector: Selector
     };
     context.unknown ^= negative;
     context.prefix = outer;
+    context.depth -= 1;
     let (array, quantifier) = (array.into(), selector.quantifier);
     Some(Expr::Elements(Box::new(Elements { array, quantifier, body: body? })))
 }
@@ -188,7 +191,31 @@ fn block(context: &mut Context<'_, '_>, node: &Node<'_>) -> Option<Expr> {
         names.push(Name { name: &entry.key, mark: entry.key_mark, positive, negative: positive + 1 });
     }
     let condition = conditions(context.report, node, &names)?;
+    let mut parts = 0;
+    count(&condition, &bodies, &mut parts);
+    if let Err(problem) = context.report.spend(parts) {
+        context.error(node.mark, "", problem);
+        return None;
+    }
     Some(inlined(&condition, &bodies))
+}
+
+/// How many parts the inlined expression has.
+fn count(expr: &Expr, bodies: &[Expr], parts: &mut usize) {
+    *parts = parts.saturating_add(1);
+    match expr {
+        Expr::All(list) | Expr::Any(list) | Expr::AtLeast(_, list) => {
+            list.iter().for_each(|part| count(part, bodies, parts));
+        }
+        Expr::Not(part) => count(part, bodies, parts),
+        Expr::Elements(elements) => count(&elements.body, &[], parts),
+        Expr::Selection(index) => {
+            if let Some(body) = bodies.get(*index) {
+                count(body, &[], parts);
+            }
+        }
+        Expr::Test(_) | Expr::Constant(_) => {}
+    }
 }
 
 /// The expression with each selection replaced by its body.
@@ -206,7 +233,7 @@ fn inlined(expr: &Expr, bodies: &[Expr]) -> Expr {
 
 /// A field's full path from the array it is relative to; `.` is the member itself.
 fn path(prefix: &str, field: &str) -> String {
-    match (prefix.trim_end_matches('\u{0}'), field) {
+    match (prefix, field) {
         ("", field) => field.to_owned(),
         (prefix, ".") => prefix.to_owned(),
         (prefix, field) => format!("{prefix}.{field}"),
@@ -319,6 +346,12 @@ fn any_value(context: &mut Context<'_, '_>, item: &Item, scalar: &Scalar<'_>, ma
             }
         }
         values = next;
+    }
+    // A pattern costs more than a text to check and to keep.
+    let cost = if item.has(Modifier::Re) { 50 } else { 1 };
+    if let Err(problem) = context.report.spend(values.len().saturating_mul(cost)) {
+        context.error(mark, &scalar.text, problem);
+        return None;
     }
     let tests: Vec<Option<Expr>> = values.into_iter().map(|value| test(context, item, value, scalar, mark)).collect();
     tests.into_iter().collect::<Option<Vec<_>>>().map(any)

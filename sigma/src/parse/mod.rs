@@ -91,6 +91,14 @@ fn document(report: &mut Report<'_>, document: &Document<'_>, source: &Arc<str>,
         }
         return None;
     };
+    if let Some(action) =
+        root.get("action").filter(|node| matches!(node.as_text(), Some("global" | "reset" | "repeat")))
+    {
+        let message = "collections with 'action' are of Sigma 1 and not part of Sigma 2";
+        let help = "write every rule out as a document of its own";
+        report.error(action.mark, "action", Problem::new("legacy-collection", message, help));
+        return None;
+    }
     report.rule = root.get("title").or(root.get("id")).and_then(Node::as_text).map(str::to_owned);
     let kind = Kind::of(root);
     let mut head = metadata::head(report, entries, kind.keys());

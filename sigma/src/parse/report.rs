@@ -4,8 +4,10 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::yaml::Mark;
 use std::sync::Arc;
 
-/// How many findings are kept for one file.
+/// How many findings are kept for one file; errors have five times the room.
 const MAX_FINDINGS: usize = 200;
+/// How many tests the rules of one file may come to, after lists, placeholders and encodings.
+const MAX_TESTS: usize = 2_000_000;
 /// How many characters of a text or a line a finding carries.
 const MAX_TEXT: usize = 200;
 
@@ -31,11 +33,25 @@ pub(crate) struct Report<'t> {
     /// The rule that is read now, by its title or id.
     pub rule: Option<String>,
     pub diagnostics: Vec<Diagnostic>,
+    /// Where each line but the first starts.
+    line_starts: Vec<usize>,
+    tests: usize,
 }
 
 impl<'t> Report<'t> {
     pub fn new(file: Arc<str>, text: &'t str) -> Self {
-        Self { file, text, rule: None, diagnostics: Vec::new() }
+        let line_starts = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
+        Self { file, text, rule: None, diagnostics: Vec::new(), line_starts, tests: 0 }
+    }
+
+    /// Counts what the rules of the file come to, so that no small text makes a huge rule.
+    pub fn spend(&mut self, tests: usize) -> Result<(), Problem> {
+        self.tests = self.tests.saturating_add(tests);
+        if self.tests <= MAX_TESTS {
+            return Ok(());
+        }
+        let message = format!("the rules of the file come to more than {MAX_TESTS} tests");
+        Err(Problem::new("too-many-variants", message, "split the file, shorten the lists, or use fewer encodings"))
     }
 
     pub fn file(&self) -> &Arc<str> {
@@ -46,9 +62,7 @@ impl<'t> Report<'t> {
     pub fn lines(&self, first: u32, end: u32) -> &'t str {
         let start_of = |line: u32| match line {
             0 | 1 => 0,
-            _ => memchr::memchr_iter(b'\n', self.text.as_bytes())
-                .nth(line as usize - 2)
-                .map_or(self.text.len(), |at| at + 1),
+            _ => self.line_starts.get(line as usize - 2).copied().unwrap_or(self.text.len()),
         };
         let end = if end == u32::MAX { self.text.len() } else { start_of(end) };
         self.text.get(start_of(first)..end).unwrap_or_default()
@@ -67,12 +81,13 @@ impl<'t> Report<'t> {
     }
 
     fn push(&mut self, severity: Severity, mark: Mark, text: &str, problem: Problem) {
-        if self.diagnostics.len() >= MAX_FINDINGS && severity != Severity::Error {
-            return;
+        let room = if severity == Severity::Error { 5 * MAX_FINDINGS } else { MAX_FINDINGS };
+        if self.diagnostics.len() >= room {
+            return self.too_many(severity);
         }
         let line = if mark.line == 0 { "" } else { self.lines(mark.line, mark.line.saturating_add(1)) };
         let column = place(line, mark.column, text).unwrap_or(mark.column);
-        self.diagnostics.push(Diagnostic {
+        self.keep(Diagnostic {
             code: problem.code,
             severity,
             file: Arc::clone(&self.file),
@@ -84,6 +99,20 @@ impl<'t> Report<'t> {
             help: problem.help,
             rule: self.rule.clone(),
         });
+    }
+
+    fn keep(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Says once that there are more errors than are shown.
+    fn too_many(&mut self, severity: Severity) {
+        let code = "too-many-findings";
+        if severity == Severity::Error && self.diagnostics.last().is_some_and(|last| last.code != code) {
+            let message = format!("more than {} findings in one file; the rest is not shown", self.diagnostics.len());
+            let file = Arc::clone(&self.file);
+            self.keep(Diagnostic::of_file(code, severity, file, message, "correct these first"));
+        }
     }
 }
 

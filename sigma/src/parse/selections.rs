@@ -10,6 +10,11 @@ use crate::yaml::{Kind, Node};
 /// Keys of a detection that are no selections.
 const RESERVED: [&str; 2] = ["condition", "timeframe"];
 
+/// How many selections a detection may have.
+const MAX_SELECTIONS: usize = 10_000;
+/// How many conditions a list of them may have.
+const MAX_CONDITIONS: usize = 100;
+
 /// What a detection, or the filter part of a filter, holds.
 pub(super) struct Detection {
     pub selections: Vec<Selection>,
@@ -32,6 +37,11 @@ pub(super) fn selections(
         report.error(node.mark, "", Problem::new("invalid-detection", message, help));
         return None;
     };
+    if entries.len() > MAX_SELECTIONS {
+        let message = format!("the detection has more than {MAX_SELECTIONS} selections");
+        report.error(node.mark, "", Problem::new("invalid-detection", message, "use lists of values or several rules"));
+        return None;
+    }
     let mut selections = Vec::new();
     let mut twins = Vec::new();
     let mut names = Vec::new();
@@ -42,6 +52,7 @@ pub(super) fn selections(
             placeholders: &options.placeholders,
             arrays,
             prefix: String::new(),
+            depth: 0,
             unknown: false,
             met_unknown: false,
             quiet: false,
@@ -85,6 +96,11 @@ pub(super) fn conditions(report: &mut Report<'_>, detection: &Node<'_>, names: &
         Kind::List(nodes) if !nodes.is_empty() => nodes,
         _ => one,
     };
+    if nodes.len() > MAX_CONDITIONS {
+        let message = format!("the condition is a list of more than {MAX_CONDITIONS}");
+        report.error(node.mark, "", Problem::new("invalid-condition", message, "join the conditions by 'or'"));
+        return None;
+    }
     let mut parts = Vec::with_capacity(nodes.len());
     let mut used = vec![false; names.len()];
     for node in nodes {

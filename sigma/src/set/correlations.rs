@@ -4,8 +4,13 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::parse::{Draft, nearest};
 use crate::rule::{Base, Correlation, Rule, Target};
 use crate::yaml::Mark;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// How many correlations may refer to one another in a row.
+const MAX_CHAIN: usize = 32;
+/// For how many findings a name is suggested, since it is looked for among all.
+const MAX_SUGGESTIONS: usize = 20;
 
 /// Links every correlation that can be; the rest are reported. What a correlation refers to stands before it.
 ///
@@ -19,7 +24,7 @@ pub(super) fn link(
     let mut known = Names::of_rules(rules);
     let mut linked: Vec<Correlation> = Vec::with_capacity(drafts.len());
     // A draft is linked once all that it refers to are; what is left in the end refers to nothing, or in a circle.
-    loop {
+    for _ in 0..MAX_CHAIN {
         let before = drafts.len();
         let mut waiting = Vec::new();
         for draft in drafts {
@@ -36,8 +41,10 @@ pub(super) fn link(
             break;
         }
     }
-    for draft in &drafts {
-        diagnostics.push(unresolved(draft, &drafts, &known));
+    let waiting: HashSet<String> =
+        drafts.iter().flat_map(|d| d.metadata.name.clone().into_iter().chain([d.id.to_string()])).collect();
+    for (number, draft) in drafts.iter().enumerate() {
+        diagnostics.push(unresolved(draft, &waiting, &known, number < MAX_SUGGESTIONS));
     }
     let hidden = hide(&mut linked, rules.len());
     (linked, hidden)
@@ -121,17 +128,13 @@ fn hide(linked: &mut [Correlation], rules: usize) -> Vec<bool> {
     hidden_rules
 }
 
-fn unresolved(draft: &Draft, drafts: &[Draft], known: &Names) -> Diagnostic {
-    let is = |draft: &Draft, reference: &str| {
-        draft.metadata.name.as_deref() == Some(reference) || draft.id.to_string() == reference.to_lowercase()
-    };
-    let missing = draft
-        .rules
-        .iter()
-        .find(|(reference, _)| known.find(reference).is_none() && !drafts.iter().any(|other| is(other, reference)));
+fn unresolved(draft: &Draft, waiting: &HashSet<String>, known: &Names, suggest: bool) -> Diagnostic {
+    let is_waiting = |reference: &str| waiting.contains(reference) || waiting.contains(&reference.to_lowercase());
+    let missing = draft.rules.iter().find(|(reference, _)| known.find(reference).is_none() && !is_waiting(reference));
     match missing {
         Some((reference, mark)) => {
-            let help = match nearest(reference, known.by_name.keys().map(String::as_str)) {
+            let names = known.by_name.keys().map(String::as_str);
+            let help = match suggest.then(|| nearest(reference, names)).flatten() {
                 Some(name) => format!("did you mean '{name}'?"),
                 None => "load the rule that has this id or name, or correct it".to_owned(),
             };
@@ -142,7 +145,7 @@ fn unresolved(draft: &Draft, drafts: &[Draft], known: &Names) -> Diagnostic {
             let (reference, mark) =
                 draft.rules.iter().find(|(r, _)| known.find(r).is_none()).cloned().unwrap_or_default();
             let message = format!("the correlation waits for '{reference}', which is left out or refers back to it");
-            let help = "break the circle, or mend the correlation that it refers to".to_owned();
+            let help = "break the circle, shorten the chain, or mend the correlation that it refers to".to_owned();
             finding("correlation-cycle", draft, mark, &reference, message, help)
         }
     }
