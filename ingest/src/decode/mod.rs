@@ -84,11 +84,12 @@ pub(crate) fn read(name: &str, kind: Option<&Kind>, bytes: &[u8], out: &mut Emit
             }
             match found {
                 Some(found) => found,
-                None => return false,
+                None => return crate::linux::attached(&head, name, out),
             }
         }
     };
     out.kind(&kind);
     decoder.read(&Input { kind: &kind, name, bytes }, out);
+    crate::linux::attached(&head, name, out);
     true
 }

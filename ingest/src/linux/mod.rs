@@ -16,4 +16,4 @@ pub(crate) use audit::Audit;
 pub(crate) use strace::Strace;
 pub(crate) use syslog::Syslog;
 pub(crate) use sysmon::Sysmon;
-pub(crate) use tracee::Tracee;
+pub(crate) use tracee::{Tracee, attached};

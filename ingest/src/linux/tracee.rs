@@ -36,15 +36,52 @@ impl Decoder for Tracee {
             }
             inner.push(b'\n');
         }
-        if out.enter().is_some() {
-            crate::decode::read(input.name, None, &inner, out);
-            out.leave();
-        }
+        inside(input.name, &inner, out);
     }
 }
 
+/// Reads the log that CAPE packs into a report under `tracee`: base64 of zlib of JSON. Tells whether there was one.
+pub(crate) fn attached(head: &Head<'_>, name: &str, out: &mut Emitter<'_>) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Report<'a> {
+        #[serde(borrow, default)]
+        tracee: Option<Cow<'a, str>>,
+    }
+    if !head.json().is_some_and(|json| json.has("tracee")) {
+        return false;
+    }
+    // A report that is no JSON was counted by whoever read it.
+    let Ok(Report { tracee: Some(packed) }) = serde_json::from_slice::<Report<'_>>(head.content()) else {
+        return false;
+    };
+    if packed.is_empty() {
+        return false;
+    }
+    let limit = out.limits().artifact_bytes.min(out.unpack_allowance());
+    match unpack(&packed, limit) {
+        Ok(content) => {
+            out.unpack(content.len() as u64);
+            inside(name, &content, out);
+        }
+        Err(problem) => out.lost("unpack-failed", || format!("'{name}': the log under 'tracee': {problem}")),
+    }
+    true
+}
+
+/// Reads what was unwrapped.
+fn inside(name: &str, content: &[u8], out: &mut Emitter<'_>) {
+    if out.enter().is_none() {
+        out.lost("nested-too-deep", || format!("'{name}' is packed more than three times"));
+        return;
+    }
+    if !crate::decode::read(name, None, content, out) {
+        out.lost("unrecognised", || format!("what '{name}' packs is of no format that can be read"));
+    }
+    out.leave();
+}
+
 /// Unpacks what CAPE leaves under `tracee`: base64 of zlib, to at most `limit` bytes.
-pub(crate) fn unpack(text: &str, limit: u64) -> Result<Vec<u8>, String> {
+fn unpack(text: &str, limit: u64) -> Result<Vec<u8>, String> {
     use base64::Engine;
     use std::io::Read;
     let packed = base64::engine::general_purpose::STANDARD.decode(text.trim()).map_err(|error| error.to_string())?;

@@ -30,8 +30,8 @@ pub(super) struct Subject<'e> {
 pub(super) enum Fact<'e> {
     /// Nothing of interest here.
     Other,
-    /// The subject was started by this process.
-    Started { parent: Subject<'e>, sha256: Option<[u8; 32]> },
+    /// The subject was started, by [`Sight::parent`].
+    Started { sha256: Option<[u8; 32]> },
     /// The subject ended.
     Ended,
     /// The subject made another process run its code.
@@ -46,6 +46,8 @@ pub(super) enum Fact<'e> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight<'e> {
     pub subject: Subject<'e>,
+    /// The subject's parent, which some formats name in every event.
+    pub parent: Subject<'e>,
     pub fact: Fact<'e>,
     pub time: Option<i64>,
     /// Whether a process keeps its pid while its image changes (`exec`).
@@ -71,6 +73,7 @@ struct Fields<'e> {
     client_pid: Option<u32>,
     /// `pid`, as auditd and syslog call it.
     own_pid: Option<u32>,
+    own_parent_pid: Option<u32>,
     logger_pid: Option<u32>,
     hashes: Option<&'e str>,
     sha256: Option<&'e str>,
@@ -90,13 +93,13 @@ impl<'e> Sight<'e> {
             image: fields.image,
             command_line: fields.command_line,
         };
+        let mut parent = Subject {
+            id: Id { guid: fields.parent_guid, pid: fields.parent_pid },
+            image: fields.parent_image,
+            command_line: fields.parent_command_line,
+        };
         let fact = if is("process_creation") {
-            let parent = Subject {
-                id: Id { guid: fields.parent_guid, pid: fields.parent_pid },
-                image: fields.parent_image,
-                command_line: fields.parent_command_line,
-            };
-            Fact::Started { parent, sha256: fields.sha256() }
+            Fact::Started { sha256: fields.sha256() }
         } else {
             // Only the start of a process names the subject's own command line; elsewhere the field means others' lines.
             subject.command_line = None;
@@ -123,6 +126,7 @@ impl<'e> Sight<'e> {
         }
         if unix && !subject.id.is_some() {
             subject.id.pid = fields.own_pid;
+            parent.id.pid = parent.id.pid.or(fields.own_parent_pid);
         }
         if !subject.id.is_some() {
             subject.id.pid = fields.client_pid.or_else(|| {
@@ -130,7 +134,7 @@ impl<'e> Sight<'e> {
                 is("ps_script").then_some(()).or_else(|| is("ps_module").then_some(())).and(fields.logger_pid)
             });
         }
-        Self { subject, fact, time: event.time(), unix }
+        Self { subject, parent, fact, time: event.time(), unix }
     }
 }
 
@@ -142,6 +146,7 @@ impl<'e> Fields<'e> {
                 "ProcessGuid" | "SourceProcessGuid" | "SourceProcessGUID" => set(&mut f.guid, guid(value)),
                 "ProcessId" | "SourceProcessId" | "ProcessID" => set(&mut f.pid, pid(value)),
                 "pid" => set(&mut f.own_pid, pid(value)),
+                "ppid" => set(&mut f.own_parent_pid, pid(value)),
                 "Image" | "SourceImage" => set(&mut f.image, text(value)),
                 "CommandLine" => set(&mut f.command_line, text(value)),
                 "ParentProcessGuid" => set(&mut f.parent_guid, guid(value)),

@@ -133,8 +133,12 @@ impl Tree {
     pub fn observe(&mut self, sight: &Sight<'_>, artifact: u32, sample: Option<&[u8; 32]>) -> Option<u32> {
         let at = sight.time;
         let who = match sight.fact {
-            Fact::Started { parent, sha256 } => self.start(sight, parent, sha256, artifact)?,
-            _ => self.refer(sight.subject, at, artifact)?,
+            Fact::Started { sha256 } => self.start(sight, sha256, artifact)?,
+            _ => {
+                let who = self.refer(sight.subject, at, artifact)?;
+                self.adopt(who, sight.parent, at, artifact);
+                who
+            }
         };
         match sight.fact {
             Fact::Other | Fact::Started { .. } => {}
@@ -193,14 +197,8 @@ impl Tree {
         Some(Who::Pid(pid))
     }
 
-    fn start(
-        &mut self,
-        sight: &Sight<'_>,
-        parent: Subject<'_>,
-        sha256: Option<[u8; 32]>,
-        artifact: u32,
-    ) -> Option<Who> {
-        let subject = sight.subject;
+    fn start(&mut self, sight: &Sight<'_>, sha256: Option<[u8; 32]>, artifact: u32) -> Option<Who> {
+        let (subject, parent) = (sight.subject, sight.parent);
         let at = sight.time;
         let parent_who = self.refer(parent, at, artifact);
         let index = match (subject.id.guid, subject.id.pid) {
@@ -234,6 +232,32 @@ impl Tree {
             self.processes[index as usize].open = None;
         }
         Some(Who::Process(index))
+    }
+
+    /// Notes the parent that an event other than a start names, for a process whose start was not seen: a child that
+    /// was forked and never ran another image.
+    fn adopt(&mut self, who: Who, parent: Subject<'_>, at: Option<i64>, artifact: u32) {
+        if !parent.id.is_some() {
+            return;
+        }
+        let index = match who {
+            Who::Process(index) => index,
+            Who::Pid(pid) => match self.by_pid.get(&pid).map(|slot| &slot.processes[..]) {
+                Some([only]) => *only,
+                _ => return,
+            },
+        };
+        let process = &self.processes[index as usize];
+        if process.start_seen || process.parent != Parent::Unknown {
+            return;
+        }
+        if let Some(parent_who) = self.refer(parent, at, artifact)
+            && parent_who != Who::Process(index)
+        {
+            let process = &mut self.processes[index as usize];
+            process.parent = Parent::Known { who: parent_who, at };
+            process.parent_pid = parent.id.pid;
+        }
     }
 
     /// The process that the start of a pid is told of once more: on Unix `exec` in a process that runs, elsewhere the
