@@ -299,7 +299,8 @@ fn a_crontab_that_is_listed_matches_the_linux_rule_on_linux_and_across_on_macos(
     let mappings = mappings();
     let rule = rule("linux", "category: process_creation", "Image|endswith: /crontab\n    CommandLine|contains: ' -l'");
     let rules = rules(&rule, CrossPlatform::default());
-    let report = json!({"data": {"type": "file_behaviour", "attributes": {"processes_created": ["/usr/bin/crontab -l"]}}});
+    let report =
+        json!({"data": {"type": "file_behaviour", "attributes": {"processes_created": ["/usr/bin/crontab -l"]}}});
     assert_eq!(matches(&mappings, &rules, &report, Platform::Linux), [false]);
     assert_eq!(matches(&mappings, &rules, &report, Platform::Macos), [true]);
     let other = json!({"processes_created": ["/usr/bin/crontab -e"]});
