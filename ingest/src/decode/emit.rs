@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use sandsift_sigma::{Event, EventSource};
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -30,26 +30,26 @@ pub(crate) struct Place<'a> {
 /// identities is bounded by [`Limits::records`].
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    keys: HashSet<u64, crate::decode::emit::Identity>,
+    keys: HashSet<u64, AsIs>,
     hasher: RandomState,
 }
 
 /// Hands on the 64 bits of a key that is a keyed hash already.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Identity;
+struct AsIs;
 
-/// See [`Identity`].
+/// See [`AsIs`].
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct IdentityHasher(u64);
+struct AsIsHasher(u64);
 
-impl BuildHasher for Identity {
-    type Hasher = IdentityHasher;
-    fn build_hasher(&self) -> IdentityHasher {
-        IdentityHasher(0)
+impl BuildHasher for AsIs {
+    type Hasher = AsIsHasher;
+    fn build_hasher(&self) -> AsIsHasher {
+        AsIsHasher(0)
     }
 }
 
-impl std::hash::Hasher for IdentityHasher {
+impl Hasher for AsIsHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -61,6 +61,33 @@ impl std::hash::Hasher for IdentityHasher {
     }
 }
 
+/// Whether a file may hold a record twice and mean two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// A log's own file: the same record again is a snapshot of it.
+    Drop,
+    /// Lines that someone wrote, each counting for itself; the same record in another artifact is a repeat all the same.
+    Keep,
+}
+
+/// What a record of a log is known by: channel and number, and, since a log that was wiped may number anew and two
+/// machines number alike, the machine, the event's id and its second. Case does not count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub channel: &'a str,
+    pub number: u64,
+    pub machine: &'a str,
+    pub event: u32,
+    /// Seconds since 1970: formats differ in how much they keep of the rest.
+    pub second: i64,
+}
+
+impl Hash for Identity<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (LowerCase(self.channel), self.number, LowerCase(self.machine), self.event, self.second).hash(state);
+    }
+}
+
 /// Takes a decoder's records; one an artifact.
 pub(crate) struct Emitter<'r> {
     config: &'r Arc<Config>,
@@ -68,6 +95,8 @@ pub(crate) struct Emitter<'r> {
     artifact: u32,
     report: ArtifactReport,
     seen: &'r mut Seen,
+    /// Identities of records that others may repeat, but not this artifact.
+    fresh: Vec<u64>,
     tracker: &'r mut Tracker,
     sink: &'r mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
     skipped: FxHashMap<&'static str, (u64, String)>,
@@ -96,6 +125,7 @@ impl<'r> Emitter<'r> {
             artifact: artifact.index,
             report: ArtifactReport::default(),
             seen,
+            fresh: Vec::new(),
             tracker,
             sink,
             skipped: FxHashMap::default(),
@@ -170,15 +200,21 @@ impl<'r> Emitter<'r> {
         ControlFlow::Continue(())
     }
 
-    /// Whether a record of a log is new to this run; where it is not, it is counted as `duplicate-record`.
-    ///
-    /// The identity is the channel and the record's number, and, since a log that was wiped may number anew and two
-    /// machines number alike, the machine, the event's id and its second. Call it after [`begin`](Self::begin).
-    pub(crate) fn is_new(&mut self, channel: &str, id: u64, machine: &str, event: u64, second: i64) -> bool {
-        let key = self.seen.hasher.hash_one((LowerCase(channel), id, LowerCase(machine), event, second));
-        let new = self.seen.keys.insert(key);
+    /// Whether a record of a log is new to this run; where it is not, it is counted as `duplicate-record`. Call it after
+    /// [`begin`](Self::begin).
+    pub(crate) fn is_new(&mut self, record: &Identity<'_>, repeats: Repeats) -> bool {
+        let key = self.seen.hasher.hash_one(record);
+        let new = match repeats {
+            Repeats::Drop => self.seen.keys.insert(key),
+            Repeats::Keep => {
+                self.fresh.push(key);
+                !self.seen.keys.contains(&key)
+            }
+        };
         if !new {
-            self.skip("duplicate-record", || format!("record {id} of '{channel}' was read before"));
+            self.skip("duplicate-record", || {
+                format!("record {} of '{}' was read before", record.number, record.channel.escape_debug())
+            });
         }
         new
     }
@@ -283,6 +319,7 @@ impl<'r> Emitter<'r> {
             list.sort();
             list
         };
+        self.seen.keys.extend(self.fresh);
         let mut report = self.report;
         for (source, count) in self.counts {
             *report.events.entry(source.label().to_owned()).or_default() += count;
@@ -305,8 +342,8 @@ impl<'r> Emitter<'r> {
 /// Hashes a text without regard to ASCII case.
 struct LowerCase<'a>(&'a str);
 
-impl std::hash::Hash for LowerCase<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for LowerCase<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         let mut buffer = [0u8; 64];
         for chunk in self.0.as_bytes().chunks(64) {
             let part = &mut buffer[..chunk.len()];

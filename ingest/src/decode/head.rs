@@ -58,17 +58,11 @@ impl<'a> Head<'a> {
 /// member.
 #[derive(Debug, Default)]
 pub(crate) struct JsonHead {
-    list: bool,
     /// Key paths, and the text under them where it is one and short.
     paths: FxHashMap<String, Option<String>>,
 }
 
 impl JsonHead {
-    /// Whether the document is a list.
-    pub(crate) fn is_list(&self) -> bool {
-        self.list
-    }
-
     /// Whether there is something under a dotted path.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.paths.contains_key(path)
@@ -86,7 +80,7 @@ impl JsonHead {
 
     /// Reads over the first value, keeping keys; what is not JSON ends the look, not the reading.
     fn scan(content: &[u8]) -> Self {
-        let mut head = Self { list: content.first() == Some(&b'['), ..Self::default() };
+        let mut head = Self::default();
         let content = &content[..content.len().min(SCAN)];
         let mut at = 0;
         // Containers that are open: the length of the path outside, and whether it is an object. Deeper than
@@ -205,7 +199,6 @@ mod tests {
         assert_eq!(json.text("data.type"), Some("file_behaviour"));
         assert_eq!(json.text("data.n"), Some("3"));
         assert!(json.has("data.a\\\"b.c") && !json.has("data.a\\\"b.c.d") && json.has("x"));
-        assert!(!json.is_list());
     }
 
     #[test]
@@ -214,7 +207,7 @@ mod tests {
         assert_eq!(head.json().unwrap().keys().collect::<Vec<_>>(), ["a"]);
         assert_eq!(head.first_line(), b"{\"a\":1}");
         let list = Head::new(b"[{\"a\":1},{\"b\":2}]");
-        assert!(list.json().unwrap().is_list() && list.json().unwrap().has("a") && !list.json().unwrap().has("b"));
+        assert!(list.json().unwrap().has("a") && !list.json().unwrap().has("b"));
     }
 
     #[test]

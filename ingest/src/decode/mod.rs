@@ -9,7 +9,7 @@ mod emit;
 mod head;
 mod wrap;
 
-pub(crate) use emit::{Emitter, Place, Seen};
+pub(crate) use emit::{Emitter, Identity, Place, Repeats, Seen};
 pub(crate) use head::{Head, JsonHead};
 
 use crate::{Config, Kind};

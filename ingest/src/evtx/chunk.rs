@@ -4,7 +4,8 @@ use super::cursor::Cursor;
 use super::record::{Fields, Problem};
 use super::second;
 use crate::decode::Emitter;
-use crate::windows::{Repeats, WindowsRecord};
+use crate::decode::Repeats;
+use crate::windows::WindowsRecord;
 use memchr::memmem;
 use std::ops::ControlFlow;
 

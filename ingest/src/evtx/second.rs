@@ -3,7 +3,8 @@
 //! reads is counted as unreadable.
 
 use crate::decode::Emitter;
-use crate::windows::{Repeats, WindowsRecord, xml_record};
+use crate::decode::Repeats;
+use crate::windows::{WindowsRecord, xml_record};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -177,11 +177,6 @@ fn sid(bytes: &[u8], out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Nanoseconds since 1970 of a FILETIME, 100 ns since 1601.
-pub(super) fn unix_nanos(filetime: u64) -> Option<i64> {
-    i64::try_from(i128::from(filetime) * 100 - 11_644_473_600_000_000_000).ok()
-}
-
 fn filetime(ticks: u64, out: &mut String) -> Option<()> {
     const PER_SECOND: u64 = 10_000_000;
     if ticks > i64::MAX as u64 {
@@ -258,7 +253,6 @@ mod tests {
         assert_eq!(text(0x15, &0x8000_0000_0000_0000u64.to_le_bytes()), "0x8000000000000000");
         assert_eq!(text(0x11, &132_000_000_012_345_678u64.to_le_bytes()), "2019-04-17T18:40:01.2345678Z");
         assert_eq!(text(0x0e, &[0xde, 0xad]), "DEAD");
-        assert_eq!(unix_nanos(132_000_000_012_345_678), Some(1_555_526_401_234_567_800));
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //! `#attributes`, `#text`), xmltodict (`@Name`, `#text`, as CAPE's report has it), Winlogbeat (`winlog.event_data`), and
 //! flat ones with `Channel` and `EventID` at the top, as hayabusa, nxlog and the OTRF data sets have them.
 
-use super::record::{Repeats, WindowsRecord};
-use super::{logsource, values};
-use crate::decode::{Decoder, Emitter, Head, Input, JsonHead};
-use crate::{Config, Kind};
+use super::documents::records;
+use super::record::WindowsRecord;
+use crate::decode::{Decoder, Emitter, Head, Input, JsonHead, Repeats};
+use crate::{Config, Kind, ndjson};
+use memchr::memmem;
 use sandsift_sigma::Value;
 use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 
 /// JSON records of Windows event logs.
 pub(crate) struct EventJson;
@@ -27,19 +27,29 @@ impl Decoder for EventJson {
 
     fn read(&self, input: &Input<'_>, out: &mut Emitter<'_>) {
         let mut record = WindowsRecord::default();
-        super::plain::records(input.bytes, out, &mut |json, out| {
-            // Nested shapes are a log's own records; flat ones may be anyone's.
-            let repeats = if json.get("Channel").is_some() { Repeats::Keep } else { Repeats::Drop };
+        let mut decoder = ndjson::Decoder::new(out.limits());
+        records(input.bytes, out, &mut |bytes, out| {
             record.clear();
-            if fill(json, &mut record) {
-                record.finish(repeats, out)
-            } else {
-                out.begin()?;
-                out.skip("record-unreadable", || "a record is not of a Windows event log".to_owned());
-                ControlFlow::Continue(())
+            // A flat record needs no tree. Nested shapes are a log's own records; flat ones may be anyone's lines.
+            if !is_nested(bytes) {
+                record.flat(|event| decoder.decode(bytes, event)).map_err(|e| e.to_string())?;
+                return Ok(record.finish(Repeats::Keep, out));
             }
+            let json: Json = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+            if fill(&json, &mut record) {
+                return Ok(record.finish(Repeats::Drop, out));
+            }
+            record.clear();
+            record.flat(|event| decoder.decode(bytes, event)).map_err(|e| e.to_string())?;
+            Ok(record.finish(Repeats::Keep, out))
         });
     }
+}
+
+/// Whether a record may be of a nested shape; a flat one that has one of these names for a field is found out later.
+fn is_nested(bytes: &[u8]) -> bool {
+    let has = |name: &str| memmem::find(bytes, name.as_bytes()).is_some();
+    has("\"System\"") || has("\"winlog\"")
 }
 
 fn looks_like_a_record(json: &JsonHead) -> bool {
@@ -64,7 +74,6 @@ pub(crate) fn fill(json: &Json, record: &mut WindowsRecord) -> bool {
     match (event.get("System"), object.get("winlog")) {
         (Some(Json::Object(system)), _) => nested(event, system, record),
         (_, Some(Json::Object(winlog))) => winlogbeat(object, winlog, record),
-        _ if object.contains_key("EventID") || object.contains_key("Channel") => flat(object, record),
         _ => return false,
     }
     true
@@ -274,62 +283,5 @@ fn winlogbeat(object: &Map<String, Json>, winlog: &Map<String, Json>, record: &m
         for (name, value) in data.iter().filter(|(name, _)| *name != "xml_name") {
             deep(&mut name.clone(), value, record);
         }
-    }
-}
-
-/// A record whose fields all stand at the top, under Sigma's names or those of nxlog.
-fn flat(object: &Map<String, Json>, record: &mut WindowsRecord) {
-    const ALIASES: &[(&str, &str)] = &[
-        ("Hostname", "Computer"),
-        ("SourceName", "Provider_Name"),
-        ("ProviderName", "Provider_Name"),
-        ("ProviderGuid", "Provider_Guid"),
-        ("RecordNumber", "EventRecordID"),
-        ("RecordID", "EventRecordID"),
-        ("@timestamp", "TimeCreated_SystemTime"),
-        ("SystemTime", "TimeCreated_SystemTime"),
-        ("TimeCreated", "TimeCreated_SystemTime"),
-    ];
-    const SYSTEM: &[&str] =
-        &["EventID", "Channel", "Computer", "EventRecordID", "Provider_Name", "TimeCreated_SystemTime"];
-    for (name, value) in object {
-        if SYSTEM.contains(&name.as_str()) {
-            system_value(name, value, record);
-            continue;
-        }
-        if let Some((_, to)) = ALIASES.iter().find(|(from, to)| from == name && !object.contains_key(*to))
-            && (value.is_string() || value.is_number())
-        {
-            system_value(to, value, record);
-        }
-        flat_value(&mut name.clone(), value, record);
-    }
-    if let Some(Json::String(time)) = object.get("UtcTime")
-        && let Some(time) = values::time(time)
-    {
-        record.set_time(Some(time));
-    }
-    if !object.contains_key("Channel") {
-        let provider =
-            ["Provider_Name", "SourceName", "ProviderName"].iter().find_map(|name| object.get(*name)?.as_str());
-        if let Some(channel) = provider.and_then(logsource::channel_of_provider) {
-            record.system("Channel", Value::Str(channel.name));
-        }
-    }
-}
-
-/// A flat record's value as it stands: null is null here, since no XML lies behind it.
-fn flat_value(path: &mut String, value: &Json, record: &mut WindowsRecord) {
-    match value {
-        Json::Object(parts) if !parts.is_empty() => {
-            for (name, value) in parts {
-                let outside = path.len();
-                path.extend([".", name]);
-                flat_value(path, value, record);
-                path.truncate(outside);
-            }
-        }
-        Json::Array(list) if !list.is_empty() => list.iter().for_each(|member| flat_value(path, member, record)),
-        value => with_value(value, |value| record.data(path, value)),
     }
 }

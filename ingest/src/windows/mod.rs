@@ -2,6 +2,8 @@
 //! (binary, XML, JSON) hand the parts of a record to [`WindowsRecord`] and know no rule.
 
 mod builtin;
+mod documents;
+mod flat;
 mod json;
 mod logsource;
 mod plain;
@@ -12,6 +14,6 @@ mod xml;
 
 pub(crate) use json::{EventJson, fill as json_record};
 pub(crate) use plain::Plain;
-pub(crate) use record::{Repeats, Role, WindowsRecord};
+pub(crate) use record::{Role, WindowsRecord};
 pub(crate) use text::decode as decode_text;
 pub(crate) use xml::{EventXml, fill as xml_record};

@@ -2,21 +2,13 @@
 //! Sigma does, finds the logsource and hands out the event and those that follow from it.
 
 use super::builtin::{self, Builtin};
+use super::flat::Found;
 use super::logsource::{self, Channel, KeyChange};
 use super::values;
-use crate::decode::{Emitter, Place};
+use crate::decode::{Emitter, Identity, Place, Repeats};
 use crate::{Context, Platform};
 use sandsift_sigma::{Event, Value};
 use std::ops::ControlFlow;
-
-/// Whether a file may hold a record twice and mean two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeats {
-    /// A log's own file: the same record again is a snapshot of it.
-    Drop,
-    /// Lines that someone wrote, each counting for itself.
-    Keep,
-}
 
 /// One record in the making; used again for the next.
 #[derive(Debug, Default)]
@@ -116,14 +108,14 @@ impl WindowsRecord {
     pub(crate) fn system(&mut self, name: &str, value: Value<'_>) {
         match (name, value) {
             ("EventID", value) => {
-                self.id = number(value).and_then(|n| u32::try_from(n).ok());
+                self.id = values::integer(value).and_then(|n| u32::try_from(n).ok());
                 match self.id {
                     Some(id) => self.event.push(name, Value::Int(i64::from(id))),
                     None => self.event.push(name, value),
                 }
                 return;
             }
-            ("EventRecordID", value) => self.number = number(value),
+            ("EventRecordID", value) => self.number = values::integer(value),
             ("Channel", Value::Str(text)) => text.clone_into(&mut self.channel),
             ("Computer", Value::Str(text)) => text.clone_into(&mut self.computer),
             ("Provider_Name", Value::Str(text)) => text.clone_into(&mut self.provider),
@@ -133,9 +125,53 @@ impl WindowsRecord {
         self.event.push(name, value);
     }
 
-    /// Sets the record's time, where the format has it as a number: nanoseconds since 1970.
-    pub(crate) fn set_time(&mut self, nanoseconds: Option<i64>) {
-        self.time = nanoseconds;
+    /// Takes a record whose fields all stand at the top, under Sigma's names or those of nxlog, from what `fill` puts
+    /// into the event.
+    pub(crate) fn flat<E>(&mut self, fill: impl FnOnce(&mut Event) -> Result<(), E>) -> Result<(), E> {
+        fill(&mut self.event)?;
+        let found = Found::look(&self.event);
+        (self.id, self.number, self.time) = (found.id, found.number, found.nanoseconds());
+        self.single_hash = found.single_hash;
+        for (own, text) in [
+            (&mut self.channel, found.channel),
+            (&mut self.computer, found.computer.or(found.hostname)),
+            (&mut self.provider, found.provider.or(found.source_name)),
+        ] {
+            own.push_str(text.unwrap_or_default());
+        }
+        let computer = found.computer.is_none() && found.hostname.is_some();
+        let provider = found.provider.is_none() && found.source_name.is_some();
+        let (hashes, target, spaced) = (found.hashes.is_some(), found.control_set.is_some(), found.spaced);
+        for (wanted, name, text) in
+            [(computer, "Computer", &self.computer), (provider, "Provider_Name", &self.provider)]
+        {
+            if wanted {
+                self.event.push_str(name, text);
+            }
+        }
+        if hashes || target || spaced {
+            self.rewrite();
+        }
+        Ok(())
+    }
+
+    /// Takes the fields that need it out of the event and in again.
+    fn rewrite(&mut self) {
+        let rewritten = |name: &str| matches!(Role::of(name), Role::Rewritten | Role::Spaced);
+        let texts: Vec<(String, String)> = self
+            .event
+            .iter()
+            .filter_map(|(name, value)| match value {
+                Value::Str(text) if rewritten(name) => Some((name.to_owned(), text.to_owned())),
+                _ => None,
+            })
+            .collect();
+        for (name, _) in &texts {
+            self.event.remove(name);
+        }
+        for (name, text) in &texts {
+            self.data(name, Value::Str(text));
+        }
     }
 
     /// Takes a value of `EventData` or `UserData` under its name, which wins over the same name of `System`.
@@ -190,10 +226,15 @@ impl WindowsRecord {
         out.begin()?;
         out.platform(Platform::Windows);
         let channel = self.find_channel();
-        if let (Some(number), Repeats::Drop) = (self.number, repeats) {
-            let second = self.time.unwrap_or(0).div_euclid(1_000_000_000);
-            let event = u64::from(self.id.unwrap_or(0));
-            if !out.is_new(&self.channel, number, &self.computer, event, second) {
+        if let Some(number) = self.number {
+            let identity = Identity {
+                channel: &self.channel,
+                number,
+                machine: &self.computer,
+                event: self.id.unwrap_or(0),
+                second: self.time.unwrap_or(0).div_euclid(1_000_000_000),
+            };
+            if !out.is_new(&identity, repeats) {
                 return ControlFlow::Continue(());
             }
         }
@@ -236,13 +277,5 @@ impl WindowsRecord {
                 channel
             }
         }
-    }
-}
-
-fn number(value: Value<'_>) -> Option<u64> {
-    match value {
-        Value::Int(n) => u64::try_from(n).ok(),
-        Value::Str(text) | Value::Number(text) => text.trim().parse().ok(),
-        _ => None,
     }
 }

@@ -135,6 +135,15 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// Reads a value that is a number or its text.
+pub(crate) fn integer(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::Int(n) => u64::try_from(n).ok(),
+        Value::Str(text) | Value::Number(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 /// Reads a time as logs write it (`2025-11-21T15:40:01.2162716Z`, `2025-11-21 15:40:01.215`, with or without an offset):
 /// nanoseconds since 1970-01-01 UTC. Without an offset it is UTC.
 pub(crate) fn time(text: &str) -> Option<i64> {

@@ -1,9 +1,9 @@
 //! Owns event logs as XML, as `wevtutil` and the like write them: `<Event>` after `<Event>`, in a list or not, in any
 //! order, in any encoding. Each event is cut out and read by itself, so that a damaged one costs itself alone.
 
-use super::record::{Repeats, WindowsRecord};
+use super::record::WindowsRecord;
 use super::text;
-use crate::decode::{Decoder, Emitter, Head, Input};
+use crate::decode::{Decoder, Emitter, Head, Input, Repeats};
 use crate::{Config, Kind};
 use memchr::memmem;
 use quick_xml::events::{BytesRef, BytesStart, Event as Token};
