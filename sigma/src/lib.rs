@@ -33,6 +33,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod certain;
 mod correlate;
 pub mod diagnostic;
 mod event;

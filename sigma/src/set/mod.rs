@@ -10,6 +10,7 @@ pub use builder::Builder;
 pub use explain::{Explanation, Matched};
 pub use routing::{CrossPlatform, Route, route};
 
+use crate::certain;
 use crate::correlate::{CorrelationIndex, Correlator, Watch};
 use crate::event::Event;
 use crate::matcher::{self, Matcher};
@@ -129,6 +130,13 @@ impl RuleSet {
         let route = route(&rule.logsource, event.source(), self.options.cross_platform)?;
         let hit = Hit { rule: RuleIndex(index), cross_platform: route == Route::CrossPlatform };
         reference::fires(rule, event).then_some(hit)
+    }
+
+    /// Whether a rule fires on an event whatever the fields were that the event's source cannot have
+    /// ([`EventSource::absent`](crate::EventSource)): a rule that excludes by such a field fires for want of it alone. Slow,
+    /// as [`explain`](Self::explain) is.
+    pub fn is_certain(&self, event: &Event, rule: RuleIndex) -> bool {
+        certain::fires(self.rule(rule), event)
     }
 
     /// Says what made a rule fire on an event: the tests of the condition's positive part that hold, in the order of

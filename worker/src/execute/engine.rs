@@ -5,7 +5,7 @@ use super::collect::{Collector, origin_name};
 use super::{ExecuteError, Job};
 use sandsift_bus::message::{Analysis, CompletionRef, Incomplete, RuleSetRef, RunInfo, Stats};
 use sandsift_ingest::{Artifact, ArtifactReport, Config, Kind, Origin, Platform, Record, Run, RunContext};
-use sandsift_sigma::{EventSource, Hit, RuleSet, Scratch};
+use sandsift_sigma::{EventSource, Hit, RuleIndex, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -130,6 +130,8 @@ impl Engine {
         let mut collector = Collector::new(&self.settings, &self.rules);
         let mut clock = Clock::default();
         let mut reports = Vec::with_capacity(job.artifacts.len());
+        // Events on which a rule fires for want of a field that their source cannot have, by artifact, with the first.
+        let mut uncertain: BTreeMap<u32, (u64, RuleIndex)> = BTreeMap::new();
         for (index, bytes) in (0u32..).zip(&job.artifacts) {
             let given = job.completion.artifacts.get(index as usize);
             let kind = given.and_then(|artifact| artifact.kind.clone()).map(|kind| Kind(kind.into()));
@@ -140,6 +142,11 @@ impl Engine {
                 clock.time(|| self.rules.matches(record.event, &mut buffers.scratch, &mut buffers.hits));
                 if !buffers.hits.is_empty() {
                     collector.take(record, &buffers.hits, &self.rules);
+                    let unsure = |hit: &&Hit| !self.rules.is_certain(record.event, hit.rule);
+                    if let Some(hit) = buffers.hits.iter().find(unsure) {
+                        let (count, _) = uncertain.entry(index).or_insert((0u64, hit.rule));
+                        *count += 1;
+                    }
                 }
                 ControlFlow::Continue(())
             });
@@ -161,7 +168,17 @@ impl Engine {
             }
         };
         let mut incomplete = outcome.incomplete;
-        incomplete.extend(reports.iter().flat_map(|report| &report.skipped).map(|skipped| Incomplete {
+        incomplete.extend(uncertain.into_iter().map(|(artifact, (count, rule))| Incomplete {
+            artifact: Some(artifact),
+            code: "match-uncertain".to_owned(),
+            count,
+            detail: format!(
+                "'{}' excludes by a field that these events cannot have (docs/windows.md)",
+                self.rules.rule(rule).metadata.title
+            ),
+        }));
+        let told = reports.iter().flat_map(|report| report.skipped.iter().chain(&report.notes));
+        incomplete.extend(told.map(|skipped| Incomplete {
             artifact: Some(skipped.artifact),
             code: skipped.code.to_owned(),
             count: skipped.count,
