@@ -40,3 +40,35 @@ fn machines_get_the_same_findings() {
     let region = &result["locations"][0]["physicalLocation"]["region"];
     assert_eq!((region["startLine"].as_u64(), region["startColumn"].as_u64()), (Some(3), Some(17)));
 }
+
+/// The page lists every code, so that nobody has to guess what a code means.
+#[test]
+fn the_documentation_lists_every_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("../docs/sigma.md")).unwrap();
+    let mut sources = Vec::new();
+    collect(&root.join("src"), &mut sources);
+    let code =
+        regex::Regex::new(r#"(?:Problem::new|of_file|finding)\(\s*(?:rule, )?"([a-z0-9-]+)"|code: "([a-z0-9-]+)""#)
+            .unwrap();
+    let mut codes = std::collections::BTreeSet::new();
+    for source in &sources {
+        let shipped = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let found = code.captures_iter(shipped);
+        codes.extend(found.filter_map(|c| Some(c.get(1).or(c.get(2))?.as_str().to_owned())));
+    }
+    assert!(codes.len() > 60, "{codes:?}");
+    let missing: Vec<_> = codes.iter().filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn collect(folder: &Path, into: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, into);
+        } else {
+            into.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}

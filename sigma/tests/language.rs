@@ -228,6 +228,10 @@ fn two_rules_of_one_id_cannot_both_load() {
     let one = "title: A\nid: 929a690e-bef0-4204-a928-ef5e620d6fcc\nlogsource: {category: test}\ndetection: {s: {a: 1}, condition: s}\n";
     let (set, findings) = support::rules(&format!("{one}---\n{}", one.replace("a: 1", "a: 2")));
     assert_eq!((set.rules().len(), findings[0].code, findings[0].severity), (1, "duplicate-id", Severity::Error));
+    let named = one.replace("title: A", "title: A\nname: a");
+    let other = named.replace("929a690e", "829a690e").replace("a: 1", "a: 2");
+    let (set, findings) = support::rules(&format!("{named}---\n{other}"));
+    assert_eq!((set.rules().len(), findings[0].code), (2, "duplicate-name"));
 }
 
 #[test]

@@ -5,9 +5,11 @@ use crate::correlate::Watch;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::matcher::Matcher;
 use crate::parse::{self, Draft, Filter, Parsed};
-use crate::rule::{Correlation, Rule};
+use crate::rule::{Correlation, Metadata, Origin, Rule};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use uuid::Uuid;
 
 /// Collects rule files and compiles them; one bad rule never stops the rest.
 #[derive(Debug, Default)]
@@ -63,16 +65,77 @@ impl Builder {
         )
     }
 
+    /// Leaves out what has an id that is taken: by another rule of the same kind, or by a rule for a correlation.
     fn drop_repeats(&mut self) {
-        let mut kept: Vec<Rule> = Vec::with_capacity(self.rules.len());
-        for rule in self.rules.drain(..) {
-            match kept.last() {
-                Some(first) if first.id == rule.id => self.diagnostics.push(repeat(first, &rule)),
-                _ => kept.push(rule),
+        let mut taken: HashMap<Uuid, Known> = HashMap::new();
+        let found = &mut self.diagnostics;
+        self.rules.retain(|rule| keep(&mut taken, found, rule.id, &rule.metadata, &rule.origin));
+        self.correlations.retain(|draft| keep(&mut taken, found, draft.id, &draft.metadata, &draft.origin));
+        let mut names: HashMap<&str, &Origin> = HashMap::new();
+        let rules = self.rules.iter().map(|rule| (&rule.metadata, &rule.origin));
+        let correlations = self.correlations.iter().map(|draft| (&draft.metadata, &draft.origin));
+        for (metadata, origin) in rules.chain(correlations) {
+            let Some(name) = &metadata.name else { continue };
+            match names.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(origin);
+                }
+                Entry::Occupied(first) => found.push(same_name(name, metadata, origin, first.get())),
             }
         }
-        self.rules = kept;
     }
+}
+
+/// What has an id, so far.
+struct Known {
+    digest: [u8; 32],
+    origin: Origin,
+}
+
+fn keep(
+    taken: &mut HashMap<Uuid, Known>,
+    found: &mut Vec<Diagnostic>,
+    id: Uuid,
+    metadata: &Metadata,
+    origin: &Origin,
+) -> bool {
+    match taken.entry(id) {
+        Entry::Vacant(entry) => {
+            entry.insert(Known { digest: metadata.digest, origin: origin.clone() });
+            true
+        }
+        Entry::Occupied(first) => {
+            found.push(repeat(first.get(), id, metadata, origin));
+            false
+        }
+    }
+}
+
+/// The same rule twice is harmless; two rules with one id could not be told apart in results.
+fn repeat(first: &Known, id: Uuid, metadata: &Metadata, origin: &Origin) -> Diagnostic {
+    let place = format!("{}:{}", first.origin.file, first.origin.line);
+    let mut finding = if first.digest == metadata.digest {
+        let message = format!("the same rule is in {place}; this one is left out");
+        Diagnostic::of_file("duplicate-rule", Severity::Note, &*origin.file, message, "remove one of the files")
+    } else {
+        let message = format!("another rule has this id, in {place}; this one is left out");
+        let help = "give one of the rules an id of its own";
+        Diagnostic::of_file("duplicate-id", Severity::Error, &*origin.file, message, help)
+    };
+    finding.line = origin.line;
+    finding.text = id.to_string();
+    finding.rule = Some(metadata.title.clone());
+    finding
+}
+
+fn same_name(name: &str, metadata: &Metadata, origin: &Origin, first: &Origin) -> Diagnostic {
+    let message = format!("another rule is named '{name}', in {}:{}", first.file, first.line);
+    let help = "rename one: correlations that name it mean only one of the two";
+    let mut finding = Diagnostic::of_file("duplicate-name", Severity::Warning, &*origin.file, message, help);
+    finding.line = origin.line;
+    finding.text = name.to_owned();
+    finding.rule = Some(metadata.title.clone());
+    finding
 }
 
 /// The rules that only the plain evaluator can answer.
@@ -81,28 +144,6 @@ fn rules_by_members(rules: &[Rule]) -> Vec<u32> {
         rule.condition.has_elements() || rule.selections.iter().any(|selection| selection.body.has_elements())
     };
     (0..rules.len() as u32).filter(|&index| by_members(&rules[index as usize])).collect()
-}
-
-/// The same rule twice is harmless; two rules with one id could not be told apart in results.
-fn repeat(first: &Rule, rule: &Rule) -> Diagnostic {
-    let same = first.metadata.digest == rule.metadata.digest;
-    let place = format!("{}:{}", first.origin.file, first.origin.line);
-    Diagnostic {
-        code: if same { "duplicate-rule" } else { "duplicate-id" },
-        severity: if same { Severity::Note } else { Severity::Error },
-        file: Arc::clone(&rule.origin.file),
-        line: rule.origin.line,
-        column: 0,
-        text: rule.id.to_string(),
-        source_line: String::new(),
-        message: if same {
-            format!("the same rule is in {place}; this one is left out")
-        } else {
-            format!("another rule has this id, in {place}; this one is left out")
-        },
-        help: if same { "remove one of the files" } else { "give one of the rules an id of its own" }.to_owned(),
-        rule: Some(rule.metadata.title.clone()),
-    }
 }
 
 /// SHA-256 over all that decides a match. Every part is preceded by its length, so that no two sets look the same.
