@@ -1,4 +1,6 @@
 //! The test kit: what end-to-end tests and benchmarks share.
 
+pub mod broker;
+pub mod conformance;
 pub mod evtx;
 pub mod story;

@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod execute;
 pub mod export;
+pub mod isolate;
 mod life;
 pub mod metrics;
 mod pipeline;

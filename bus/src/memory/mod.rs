@@ -8,7 +8,7 @@ mod session;
 mod state;
 
 use crate::topology::Topology;
-use crate::transport::{Error, Health, Session, Transport};
+use crate::transport::{Error, Health, Message, Properties, Session, Transport};
 use async_trait::async_trait;
 use session::MemorySession;
 use state::State;
@@ -93,6 +93,15 @@ impl Broker {
     pub fn delete_queue(&self, queue: &str) {
         self.change(|state| {
             state.delete_queue(queue);
+        });
+    }
+
+    /// Puts a message into a queue behind everyone's back, even while the broker takes none.
+    pub fn place(&self, queue: &str, body: &[u8]) {
+        let properties = Properties::default();
+        let message = Message { exchange: String::new(), routing_key: queue.into(), properties, body: body.into() };
+        self.change(|state| {
+            state.store(queue, message);
         });
     }
 

@@ -267,7 +267,7 @@ impl State {
     }
 
     /// Puts a message into a queue; false where the queue is full and refuses.
-    fn store(&mut self, name: &str, message: Message) -> bool {
+    pub fn store(&mut self, name: &str, message: Message) -> bool {
         let Some(queue) = self.queues.get_mut(name) else { return true };
         let expires = queue.definition.ttl.map(|ttl| Instant::now() + ttl);
         let stored = Stored { message, returns: 0, redelivered: false, expires };
