@@ -3,4 +3,6 @@
 pub mod broker;
 pub mod conformance;
 pub mod evtx;
+pub mod fleet;
+pub mod proxy;
 pub mod story;
