@@ -106,7 +106,8 @@ fn the_monitors_view_of_the_system_folder_fires_no_rule_about_masquerading() {
         seen += 1;
         let titles = titles(rules, &bytes);
         eprintln!("{}: {titles:?}", entry.file_name().to_string_lossy());
-        for wrong in ["Masquerading", "Sysnative", "Location Anomaly", "Uncommon Svchost", "Suspicious Parent Process"] {
+        for wrong in ["Masquerading", "Sysnative", "Location Anomaly", "Uncommon Svchost", "Suspicious Parent Process"]
+        {
             assert!(!titles.keys().any(|title| title.contains(wrong)), "'{wrong}' in {titles:?}");
         }
     }
@@ -163,8 +164,7 @@ fn a_report_cut_anywhere_gives_what_stands_before_the_cut() {
 
 #[test]
 fn marks_encodings_comments_and_pythons_notation_are_read_through() {
-    let utf16: Vec<u8> =
-        [0xFF, 0xFE].into_iter().chain(REPORT.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(REPORT.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let python = REPORT.replace('"', "'");
     let cases: [(&str, Vec<u8>); 6] = [
         ("a mark of UTF-8", [b"\xEF\xBB\xBF", REPORT.as_bytes()].concat()),
@@ -198,7 +198,11 @@ fn reports_behind_each_other_are_read_and_a_broken_one_costs_itself() {
 fn bombs_cost_little_and_what_stands_beside_them_is_read() {
     let nest = format!(r#"{{"x":{}{},"files_written":["/tmp/x"]}}"#, "[".repeat(200_000), "]".repeat(200_000));
     assert_eq!(count(nest.as_bytes()).1, 1);
-    let deep = format!(r#"{{"files_dropped":[{}1{}],"files_written":["/tmp/x"]}}"#, r#"{"path":"#.repeat(100), "}".repeat(100));
+    let deep = format!(
+        r#"{{"files_dropped":[{}1{}],"files_written":["/tmp/x"]}}"#,
+        r#"{"path":"#.repeat(100),
+        "}".repeat(100)
+    );
     let (report, events) = count(deep.as_bytes());
     assert_eq!(events, 1, "{report:?}");
     let long = format!(r#"{{"files_written":["/tmp/{}","/tmp/x"]}}"#, "a".repeat(20 << 20));

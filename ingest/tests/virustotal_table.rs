@@ -231,13 +231,17 @@ fn without(report: &Value, field: &str) -> Value {
     let map = report.as_object_mut().expect("a report is a map");
     let taken = match field.split_once("[].") {
         None => map.remove(field).is_some(),
-        Some((list, member)) => map[list]
-            .as_array_mut()
-            .expect("a list")
-            .iter_mut()
-            .filter_map(Value::as_object_mut)
-            .map(|item| item.remove(member).is_some())
-            .fold(false, |any, taken| any || taken),
+        Some((list, member)) => {
+            map[list]
+                .as_array_mut()
+                .expect("a list")
+                .iter_mut()
+                .filter_map(Value::as_object_mut)
+                .filter(|item| item.contains_key(member))
+                .map(|item| item.remove(member))
+                .count()
+                > 0
+        }
     };
     assert!(taken, "the report has no '{field}'");
     report

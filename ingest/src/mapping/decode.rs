@@ -2,7 +2,8 @@
 //! to, then the records, each as the events that the mapping makes of it.
 
 use super::expr::{Condition, Expr, Scene};
-use super::model::{Decoder as By, EventSection, Mapping, ProcessSection};
+use super::fill::fill;
+use super::model::{Decoder as By, Mapping, ProcessSection};
 use super::node::{Node, Over};
 use super::path::Path;
 use super::process::{Process, ProcessTable};
@@ -14,7 +15,7 @@ use crate::decode::Repeats;
 use crate::decode::{Emitter, Place};
 use crate::windows::{WindowsRecord, json_record};
 use rustc_hash::{FxHashMap, FxHasher};
-use sandsift_sigma::{Event, Value};
+use sandsift_sigma::Event;
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
@@ -215,10 +216,10 @@ impl<'de> Visit<'de> for Prepare<'_, 'de> {
             }
         }
         let mut scopes = ends.iter().filter_map(|end| end.checked_sub(first_scope));
-        if let Some(scope) = scopes.next() {
-            if self.scopes[scope].len() < self.most as usize {
-                self.scopes[scope].push(record);
-            }
+        if let Some(scope) = scopes.next()
+            && self.scopes[scope].len() < self.most as usize
+        {
+            self.scopes[scope].push(record);
         }
     }
 
@@ -462,61 +463,5 @@ impl Emit<'_, '_, '_> {
         };
         self.out.emit(&state.event, &place)?;
         ControlFlow::Continue(Made::Event)
-    }
-}
-
-/// Fills an event's fields; `false` if the record gave none but constants.
-fn fill(section: &EventSection, scene: &Scene<'_>, event: &mut Event, most: usize) -> bool {
-    let mut told = false;
-    for (name, expr) in &section.fields {
-        for value in expr.values(scene) {
-            if event.len() >= most {
-                return told;
-            }
-            told |= !expr.is_constant();
-            if &**name == "*" {
-                spread(event, "", &value, most);
-            } else {
-                push(event, name, &value, most);
-            }
-        }
-    }
-    told && section.needs.iter().all(|name| event.get(name).is_some())
-}
-
-fn push(event: &mut Event, name: &str, value: &Val<'_>, most: usize) {
-    match value {
-        Val::Node(node) => push_node(event, name, node, most),
-        Val::Text(text) => event.push_str(name, text),
-        Val::Int(number) => event.push(name, Value::Int(*number)),
-    }
-}
-
-/// Every member of a map as a field of its own name.
-fn spread(event: &mut Event, prefix: &str, value: &Val<'_>, most: usize) {
-    let Val::Node(Node::Map(members)) = value else { return };
-    for (name, node) in members {
-        push_node(event, &format!("{prefix}{name}"), node, most);
-    }
-}
-
-/// A nested value under dotted names, a list as several values. Iterative: the depth is the attacker's.
-fn push_node(event: &mut Event, name: &str, node: &Node<'_>, most: usize) {
-    let mut stack = vec![(name.to_owned(), node)];
-    while let Some((name, node)) = stack.pop() {
-        if event.len() >= most {
-            return;
-        }
-        match node {
-            Node::Null => {}
-            Node::Bool(b) => event.push(&name, Value::Bool(*b)),
-            Node::Int(number) => event.push(&name, Value::Int(*number)),
-            Node::Number(text) => event.push(&name, Value::Number(text)),
-            Node::Str(text) => event.push_str(&name, text),
-            Node::List(items) => stack.extend(items.iter().rev().map(|item| (name.clone(), item))),
-            Node::Map(members) => {
-                stack.extend(members.iter().rev().map(|(key, value)| (format!("{name}.{key}"), value)));
-            }
-        }
     }
 }

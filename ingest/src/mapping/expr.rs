@@ -227,7 +227,7 @@ impl Condition {
     fn holds(&self, scene: &Scene<'_>) -> bool {
         let values = self.source.values(scene);
         match &self.test {
-            Test::Exists(wanted) => !values.is_empty() == *wanted,
+            Test::Exists(wanted) => values.is_empty() != *wanted,
             Test::Same(other) => {
                 let others = other.values(scene);
                 let same = |a: &Val<'_>, b: &Val<'_>| match (a.text(), b.text()) {

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod decode;
 mod expr;
+mod fill;
 mod model;
 mod node;
 mod path;

@@ -83,10 +83,10 @@ pub(super) fn placeholders(text: &str, _: &Arguments, _: &Around<'_>) -> Option<
 
 fn expand(text: &str) -> String {
     for (placeholder, path) in PLACEHOLDERS {
-        if let Some(rest) = strip_ignoring_case(text, placeholder) {
-            if rest.is_empty() || rest.starts_with(['\\', '/', ' ', '"']) {
-                return format!("{path}{rest}");
-            }
+        if let Some(rest) = strip_ignoring_case(text, placeholder)
+            && (rest.is_empty() || rest.starts_with(['\\', '/', ' ', '"']))
+        {
+            return format!("{path}{rest}");
         }
     }
     text.to_owned()
