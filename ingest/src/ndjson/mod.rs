@@ -17,7 +17,6 @@ pub use lines::{Line, Lines};
 
 use crate::Limits;
 use sandsift_sigma::{Event, Value};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Why a line gave no event.
@@ -126,10 +125,13 @@ impl Decoder {
         if line.len() as u64 > self.record_bytes {
             return Err(JsonError { column: 1, reason: Reason::TooLong(self.record_bytes) });
         }
-        let text = String::from_utf8_lossy(line);
-        let text = match &text {
-            Cow::Borrowed(text) => text,
-            Cow::Owned(text) => text.as_str(),
+        let replaced;
+        let text = match std::str::from_utf8(line) {
+            Ok(text) => text,
+            Err(_) => {
+                replaced = String::from_utf8_lossy(line);
+                &*replaced
+            }
         };
         self.path.clear();
         self.stack.clear();

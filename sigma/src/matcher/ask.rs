@@ -73,6 +73,10 @@ impl Asker<'_> {
             Ask::Cased(test) => self.view.text(at).is_some_and(|text| test.matches(text.as_bytes())),
             Ask::Number(number, text) => self.is_number(number, text, at),
             Ask::Plain(test) => self.view.text(at).is_some_and(|text| plain(test, text)),
+            // A text is at least as long as what is found in it; most values are too short for the long ones.
+            Ask::Regex(regex, length) => {
+                self.view.text(at).is_some_and(|text| text.len() >= *length && regex.is_match(text))
+            }
             Ask::Refer(other, anchor, cased) => self.refers(at, *other, *anchor, *cased),
             Ask::Null | Ask::Exists(_) => false,
         }
@@ -113,13 +117,18 @@ impl Asker<'_> {
 /// Answers what is asked of a text as it is.
 fn plain(test: &Test, text: &str) -> bool {
     match test {
-        Test::Regex(regex) => regex.is_match(text),
         Test::Cidr(cidr) => cidr.contains(text),
         Test::Compare(comparison, number) => number.compare_with(text).is_some_and(|order| comparison.holds(order)),
         Test::TimePart(part, comparison, number) => {
             DateTime::parse(text).is_some_and(|time| comparison.holds(time.part(*part).cmp(number)))
         }
-        Test::Text(_) | Test::Number(_) | Test::Bool(_) | Test::Null | Test::Exists(_) | Test::FieldRef(_) => false,
+        Test::Text(_)
+        | Test::Regex(_)
+        | Test::Number(_)
+        | Test::Bool(_)
+        | Test::Null
+        | Test::Exists(_)
+        | Test::FieldRef(_) => false,
     }
 }
 

@@ -9,7 +9,7 @@ use super::program::{Ask, FieldId, Node, NodeId, Program, Question};
 use super::required;
 use super::text::{GlobPiece, TextTest};
 use crate::fold::fold_into;
-use crate::rule::{Engine, Test};
+use crate::rule::Test;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
@@ -149,17 +149,17 @@ impl Covers {
             },
             Ask::Null | Ask::Exists(false) => None,
             Ask::Exists(true) | Ask::Refer(..) => Some(self.present(field)),
+            Ask::Regex(regex, _) => match required::literals(regex) {
+                Some(literals) => {
+                    let covers = literals.into_iter().map(|text| {
+                        let share = rarity::share(&text);
+                        self.literal(field, Place::Anywhere, text, None, share)
+                    });
+                    Some(union(covers.collect()))
+                }
+                None => Some(self.present(field)),
+            },
             Ask::Plain(test) => match &**test {
-                Test::Regex(regex) if regex.engine() == Engine::Linear => match required::literals(regex) {
-                    Some(literals) => {
-                        let covers = literals.into_iter().map(|text| {
-                            let share = rarity::share(&text);
-                            self.literal(field, Place::Anywhere, text, None, share)
-                        });
-                        Some(union(covers.collect()))
-                    }
-                    None => Some(self.present(field)),
-                },
                 Test::Null | Test::Exists(_) => None,
                 _ => Some(self.present(field)),
             },
@@ -263,8 +263,8 @@ fn ask(question: &Question) -> Estimate {
         Ask::Exists(true) => (0.7, 0.5),
         Ask::Exists(false) => (0.3, 0.5),
         Ask::Refer(..) => (0.1, 3.0),
+        Ask::Regex(..) => (0.05, 40.0),
         Ask::Plain(test) => match &**test {
-            Test::Regex(_) => (0.05, 40.0),
             Test::Cidr(_) => (0.2, 10.0),
             _ => (0.3, 15.0),
         },

@@ -122,3 +122,6 @@ impl Matcher {
         Group::new(rules, &self.covers, &self.gates, is_number)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Owns the program that all rules are compiled to: one graph of questions and their connections, in which whatever two
 //! rules have in common stands once and is answered once an event.
 
+use super::required;
 use super::text::TextTest;
-use crate::rule::{Anchor, Number, Predicate, Test};
+use crate::rule::{Anchor, Number, Predicate, Regex, Test};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -64,6 +65,8 @@ pub(super) enum Ask {
     Exists(bool),
     /// Whether another field's value stands in this one.
     Refer(FieldId, Anchor, Cased),
+    /// Whether a regular expression is found, which no shorter text can hold.
+    Regex(Box<Regex>, usize),
     /// Anything else: tests that are rare, or dear in themselves.
     Plain(Box<Test>),
 }
@@ -211,6 +214,7 @@ impl ProgramBuilder {
             Test::FieldRef(other) => {
                 Ask::Refer(self.program.fields.intern(&other.field), other.anchor, Cased(other.cased))
             }
+            Test::Regex(regex) => Ask::Regex(Box::new(regex.clone()), required::length(regex)),
             other => Ask::Plain(Box::new(other.clone())),
         };
         self.key(b"?");
@@ -254,16 +258,10 @@ impl ProgramBuilder {
             Ask::Null => self.key.push(b'0'),
             Ask::Exists(wanted) => self.key.extend_from_slice(&[b'e', u8::from(*wanted)]),
             Ask::Refer(..) => self.key.extend_from_slice(format!("{ask:?}").as_bytes()),
-            Ask::Plain(test) => {
-                self.key.push(b'p');
-                match &**test {
-                    // Without the program, which is compiled on first use.
-                    Test::Regex(regex) => {
-                        self.key.extend_from_slice(format!("{:?} {}", regex.flags(), regex.pattern()).as_bytes());
-                    }
-                    other => self.key.extend_from_slice(format!("{other:?}").as_bytes()),
-                }
+            Ask::Regex(regex, _) => {
+                self.key.extend_from_slice(format!("r{:?} {}", regex.flags(), regex.pattern()).as_bytes());
             }
+            Ask::Plain(test) => self.key.extend_from_slice(format!("p{test:?}").as_bytes()),
         }
     }
 

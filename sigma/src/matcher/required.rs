@@ -3,7 +3,7 @@
 
 use super::literals::rarity;
 use crate::fold::fold_into;
-use crate::rule::Regex;
+use crate::rule::{Engine, Regex};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// More alternatives than this are no help.
@@ -12,16 +12,28 @@ const ALTERNATIVES: usize = 16;
 /// Folded literals of which at least one stands in every text that the expression is found in; `None` where there are
 /// none worth looking for.
 pub(super) fn literals(regex: &Regex) -> Option<Vec<Box<[u8]>>> {
+    let literals = required(&parse(regex)?)?;
+    Some(literals.into_iter().map(|text| text.into_bytes().into()).collect())
+}
+
+/// The length in bytes that a text must have for the expression to be found in it.
+pub(super) fn length(regex: &Regex) -> usize {
+    parse(regex).and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
+}
+
+/// The expression's syntax; `None` for one that needs backtracking, which is of another dialect.
+fn parse(regex: &Regex) -> Option<Hir> {
+    if regex.engine() != Engine::Linear {
+        return None;
+    }
     let flags = regex.flags();
-    let hir = regex_syntax::ParserBuilder::new()
+    regex_syntax::ParserBuilder::new()
         .case_insensitive(flags.ignore_case)
         .multi_line(flags.multi_line)
         .dot_matches_new_line(flags.dot_matches_new_line)
         .build()
         .parse(&regex.translated())
-        .ok()?;
-    let literals = required(&hir)?;
-    Some(literals.into_iter().map(|text| text.into_bytes().into()).collect())
+        .ok()
 }
 
 fn required(hir: &Hir) -> Option<Vec<String>> {

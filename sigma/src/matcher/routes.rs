@@ -70,6 +70,12 @@ impl Routes {
         }
     }
 
+    /// How many rules the groups of several logsources hold.
+    #[cfg(test)]
+    pub fn rules_held(&self) -> usize {
+        self.made.read().unwrap_or_else(PoisonError::into_inner).held
+    }
+
     /// The group of these leaves; `None` where it would exceed the budget.
     fn group(&self, leaves: &[Leaf], make: impl Fn(Vec<(u32, bool)>) -> Group) -> Option<Arc<Group>> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);

@@ -19,6 +19,8 @@ pub(super) enum Side {
 const WALKED: usize = 8;
 /// The longest key, in bytes.
 const KEY: usize = 8;
+/// Bits for each slot of the table, of which at most half are in use.
+const BITS_A_SLOT: usize = 8;
 const NONE: u32 = u32::MAX;
 
 /// Literals tied to one side.
@@ -27,6 +29,8 @@ pub(super) struct Affixes {
     side: Side,
     /// Bit `n - 1` is set where keys of `n` bytes are in use.
     lengths: u8,
+    /// A bit for the hash of each key in use: most values have none of them, and that is told from a small table.
+    bits: Box<[u64]>,
     /// Open addressing by key and its length; a bucket of no entries ends a probe.
     table: Box<[Slot]>,
     shift: u32,
@@ -63,7 +67,8 @@ impl Affixes {
             .iter()
             .map(|literal| {
                 let length = literal.bytes.len().min(KEY);
-                (key(side, literal.bytes, length), length, *literal)
+                let key = if length == 0 { 0 } else { key(side, outermost(side, literal.bytes), length) };
+                (key, length, *literal)
             })
             .collect();
         sorted.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| compare(side, a.2.bytes, b.2.bytes)));
@@ -95,9 +100,13 @@ impl Affixes {
         }
         let size = (buckets.len() * 2).next_power_of_two().max(2);
         affixes.shift = 64 - size.trailing_zeros();
+        affixes.bits = vec![0; (size * BITS_A_SLOT / 64).max(1)].into();
         let mut table = vec![Slot::default(); size].into_boxed_slice();
         for bucket in buckets {
-            let mut at = hash(bucket.key, bucket.length as usize, affixes.shift);
+            let mixed = mix(bucket.key, bucket.length as usize);
+            let bit = affixes.bit(mixed);
+            affixes.bits[bit / 64] |= 1 << (bit % 64);
+            let mut at = (mixed >> affixes.shift) as usize;
             while table[at].count > 0 {
                 at = (at + 1) & (size - 1);
             }
@@ -117,6 +126,7 @@ impl Affixes {
         if value.is_empty() {
             return self.bucket(value, 0, 0, hits);
         }
+        let outermost = outermost(self.side, value);
         let mut lengths = self.lengths;
         while lengths != 0 {
             let length = lengths.trailing_zeros() as usize + 1;
@@ -124,7 +134,7 @@ impl Affixes {
                 break;
             }
             lengths &= lengths - 1;
-            if self.bucket(value, key(self.side, value, length), length, hits) == Search::Stop {
+            if self.bucket(value, key(self.side, outermost, length), length, hits) == Search::Stop {
                 return Search::Stop;
             }
         }
@@ -133,7 +143,12 @@ impl Affixes {
 
     #[inline]
     fn bucket(&self, value: &[u8], key: u64, length: usize, hits: &mut impl Hits) -> Search {
-        let mut at = hash(key, length, self.shift);
+        let mixed = mix(key, length);
+        let bit = self.bit(mixed);
+        if self.bits[bit / 64] >> (bit % 64) & 1 == 0 {
+            return Search::Continue;
+        }
+        let mut at = (mixed >> self.shift) as usize;
         loop {
             let slot = &self.table[at];
             if slot.count == 0 {
@@ -144,6 +159,12 @@ impl Affixes {
             }
             at = (at + 1) & (self.table.len() - 1);
         }
+    }
+
+    /// The bit of a mixed key.
+    #[inline]
+    fn bit(&self, mixed: u64) -> usize {
+        (mixed >> 20) as usize & (self.bits.len() * 64 - 1)
     }
 
     fn compare_all(&self, value: &[u8], slot: &Slot, hits: &mut impl Hits) -> Search {
@@ -217,20 +238,37 @@ fn compare(side: Side, left: &[u8], right: &[u8]) -> Ordering {
     }
 }
 
-/// The outermost bytes as a number; `length` is at most [`KEY`] and the value's length.
+/// The outermost [`KEY`] bytes as one number, from which the keys of all lengths are cut.
 #[inline]
-fn key(side: Side, value: &[u8], length: usize) -> u64 {
-    let bytes = match side {
-        Side::Start => &value[..length],
-        Side::End => &value[value.len() - length..],
+fn outermost(side: Side, value: &[u8]) -> u64 {
+    let whole = match side {
+        Side::Start => value.first_chunk::<KEY>(),
+        Side::End => value.last_chunk::<KEY>(),
     };
-    match <[u8; KEY]>::try_from(bytes) {
-        Ok(all) => u64::from_le_bytes(all),
-        Err(_) => bytes.iter().fold(0, |key, &byte| key << 8 | u64::from(byte)),
+    match whole {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => {
+            let mut bytes = [0; KEY];
+            match side {
+                Side::Start => bytes[..value.len()].copy_from_slice(value),
+                Side::End => bytes[KEY - value.len()..].copy_from_slice(value),
+            }
+            u64::from_le_bytes(bytes)
+        }
+    }
+}
+
+/// The key of this many bytes, from 1 to [`KEY`].
+#[inline]
+fn key(side: Side, outermost: u64, length: usize) -> u64 {
+    let unused = 64 - 8 * length as u32;
+    match side {
+        Side::Start => outermost << unused >> unused,
+        Side::End => outermost >> unused,
     }
 }
 
 #[inline]
-fn hash(key: u64, length: usize, shift: u32) -> usize {
-    ((key ^ (length as u64) << 61).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize
+fn mix(key: u64, length: usize) -> u64 {
+    (key ^ (length as u64) << 61).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -3,7 +3,7 @@
 
 use super::{Hits, Literal, Search};
 use aho_corasick::automaton::Automaton as _;
-use aho_corasick::nfa::noncontiguous::NFA;
+use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use rustc_hash::FxHashMap;
 
@@ -33,7 +33,7 @@ impl Automaton {
         }
         let mut texts: Vec<&[u8]> = distinct.keys().copied().collect();
         texts.sort_unstable();
-        let nfa = aho_corasick::nfa::noncontiguous::Builder::new()
+        let nfa = aho_corasick::nfa::contiguous::Builder::new()
             .match_kind(MatchKind::Standard)
             .prefilter(false)
             .build(&texts)

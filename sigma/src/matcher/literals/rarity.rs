@@ -32,6 +32,12 @@ the and for with this that from process started stopped service network connecti
 
 /// How common a window of four bytes is; 0 is rare.
 pub(super) fn gram(window: &[u8]) -> u32 {
+    let letters: u32 = window.iter().map(|&byte| letter(byte)).sum();
+    seen(window) * 24 + letters
+}
+
+/// How often a window of four bytes stands in what is commonplace.
+fn seen(window: &[u8]) -> u32 {
     static COUNTS: OnceLock<FxHashMap<[u8; 4], u32>> = OnceLock::new();
     let counts = COUNTS.get_or_init(|| {
         let mut counts = FxHashMap::default();
@@ -42,9 +48,7 @@ pub(super) fn gram(window: &[u8]) -> u32 {
         }
         counts
     });
-    let seen = <[u8; 4]>::try_from(window).ok().and_then(|window| counts.get(&window)).copied().unwrap_or(0);
-    let letters: u32 = window.iter().map(|&byte| letter(byte)).sum();
-    seen * 24 + letters
+    <[u8; 4]>::try_from(window).ok().and_then(|window| counts.get(&window)).copied().unwrap_or(0)
 }
 
 fn letter(byte: u8) -> u32 {
@@ -58,11 +62,14 @@ fn letter(byte: u8) -> u32 {
 
 /// A guess at the share of values that hold the text, from 0 to 1.
 pub(in crate::matcher) fn share(text: &[u8]) -> f32 {
-    let commonplace = memchr::memmem::find(COMMONPLACE.as_bytes(), text).is_some();
+    // The first window tells almost always that there is nothing to search for.
+    let commonplace = text.get(..4).is_none_or(|window| seen(window) > 0)
+        && memchr::memmem::find(COMMONPLACE.as_bytes(), text).is_some();
     match text.len() {
         0 => 1.0,
         1 => 0.6,
-        2 => 0.2,
+        2 if commonplace => 0.2,
+        2 => 0.06,
         3 if commonplace => 0.2,
         3 => 0.04,
         _ if commonplace => 0.06 + 0.6 / text.len() as f32,
