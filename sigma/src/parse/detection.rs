@@ -184,8 +184,12 @@ fn block(context: &mut Context<'_, '_>, node: &Node<'_>) -> Option<Expr> {
         // Both signs are built, since the condition may use either.
         for flipped in [false, true] {
             context.unknown ^= flipped;
-            bodies.push(selection(context, &entry.value)?);
+            let quiet = context.quiet;
+            context.quiet |= flipped;
+            let body = selection(context, &entry.value);
+            context.quiet = quiet;
             context.unknown ^= flipped;
+            bodies.push(body?);
         }
         let positive = bodies.len() - 2;
         names.push(Name { name: &entry.key, mark: entry.key_mark, positive, negative: positive + 1 });

@@ -66,6 +66,10 @@ pub(crate) fn parse(file: &SourceFile<'_>, options: &Options) -> (Vec<Parsed>, V
         parsed.extend(self::document(&mut report, document, &source, options));
     }
     report.rule = None;
+    if failure.is_none() && documents.iter().all(|document| document.root.is_null()) {
+        let problem = Problem::new("empty-file", "the file holds no rule", "remove it, or write a rule into it");
+        report.note(Mark::default(), "", problem);
+    }
     if let Some(failure) = failure {
         report.error(failure.mark, "", Problem::new(failure.code, failure.message, failure.help));
     }
