@@ -76,7 +76,8 @@ pub(super) fn shape(mappings: &[Arc<Mapping>]) -> (Vec<Path>, Tree) {
 /// Whether it could be text that holds an object or a list, behind whatever a hand put before it.
 fn looks_like_json(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(4096)];
-    head.contains(&b'{') || head.contains(&b'[')
+    let utf16 = matches!(head, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]);
+    (utf16 || !head.contains(&0)) && (head.contains(&b'{') || head.contains(&b'['))
 }
 
 struct Shape {
