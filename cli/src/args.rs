@@ -1,6 +1,6 @@
 //! Owns the command line: which commands there are and what they take. What they do is theirs.
 
-use crate::{config, dead, demo, produce, rules, scan, tail, topology, worker};
+use crate::{config, dead, demo, mappings, produce, rules, scan, tail, topology, worker};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -104,6 +104,9 @@ pub enum Command {
     /// Check, list, test, explain and fetch rules
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Check and test mappings of sandboxes' formats
+    #[command(subcommand)]
+    Mappings(mappings::Command),
     /// Declare or show exchanges and queues
     #[command(subcommand)]
     Topology(topology::Command),

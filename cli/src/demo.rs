@@ -11,7 +11,7 @@ use crate::tail::Printer;
 use crate::term::{self, Align, Style, Table};
 use clap::Args;
 use sandsift_bus::message::{Analysis, Completion};
-use sandsift_bus::{Backoff, Names, Session, Supervisor, Topology, Transport, memory, tail};
+use sandsift_bus::{Backoff, Names, Supervisor, Topology, Transport, memory, tail};
 use sandsift_producer::{FileStore, Load, Options, Packer, plan, publish, samples};
 use sandsift_worker::config::Store;
 use sandsift_worker::execute::Threads;

@@ -7,6 +7,7 @@ mod dead;
 mod demo;
 mod failure;
 mod logging;
+mod mappings;
 mod produce;
 mod rules;
 mod scan;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => tail::run(&global, &args),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Topology(command) => topology::run(&global, &command),
+        Command::Mappings(command) => mappings::run(&global, &command),
         Command::Rules(command) => rules::run(&global, &command),
         Command::Config(command) => config::command::run(&global, &command),
         Command::Completions { shell } => {

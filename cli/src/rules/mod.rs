@@ -1,8 +1,10 @@
 //! Owns `rules …`: what those who write rules need. What rules mean is the rule language's.
 
 mod check;
+mod coverage;
 mod explain;
 mod list;
+mod sync;
 mod test;
 
 use crate::args::Global;
@@ -27,6 +29,8 @@ pub enum Command {
     List(list::List),
     Test(test::Test),
     Explain(explain::Explain),
+    Coverage(coverage::Coverage),
+    Sync(sync::Sync),
 }
 
 /// The rules that a command works on, named without a flag.
@@ -88,5 +92,7 @@ pub fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         Command::List(args) => list::run(global, args),
         Command::Test(args) => test::run(global, args),
         Command::Explain(args) => explain::run(global, args),
+        Command::Coverage(args) => coverage::run(global, args),
+        Command::Sync(args) => sync::run(global, args),
     }
 }

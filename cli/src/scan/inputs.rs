@@ -140,13 +140,25 @@ impl Input {
         Ok(Job { completion, artifacts, attempt: 1, logsource, worker: "scan".to_owned(), input: self.name.clone() })
     }
 
+    /// The sample's digest as a file's or its folder's name tells it, else that of the first artifact, since a result
+    /// needs one.
+    fn sample(&self, artifacts: &[Artifact]) -> String {
+        let digest = |text: &str| {
+            let mut runs = text.split(|c: char| !c.is_ascii_hexdigit());
+            runs.find(|run| run.len() == 64).map(str::to_ascii_lowercase)
+        };
+        let names = self.files.iter().flat_map(|file| file.iter().rev().take(2));
+        let told = names.into_iter().find_map(|name| digest(&name.to_string_lossy()));
+        told.or_else(|| artifacts.first()?.sha256.clone()).unwrap_or_default()
+    }
+
     /// A completion for files that came without one; its id follows from the content, so that a second scan is equal.
     fn made_up(&self, platform: Option<String>, artifacts: Vec<Artifact>) -> Completion {
         let mut names: Vec<&str> = artifacts.iter().filter_map(|artifact| artifact.sha256.as_deref()).collect();
         names.insert(0, "scan");
         Completion {
             id: Uuid::new_v5(&Uuid::NAMESPACE_OID, names.join("\0").as_bytes()).to_string(),
-            sample: Sample::default(),
+            sample: Sample { sha256: self.sample(&artifacts), ..Sample::default() },
             platform: platform.unwrap_or_default(),
             sandbox: Sandbox { name: "scan".to_owned(), version: None, machine: None },
             started: None,

@@ -122,7 +122,11 @@ impl Engine {
                 EventSource::new(given.product.as_deref(), given.category.as_deref(), given.service.as_deref())
             }),
             sample_name: job.completion.sample.name.clone(),
-            sample_sha256: Some(job.completion.sample.sha256.to_ascii_lowercase()).filter(|sha| !sha.is_empty()),
+            // Who does not know the sample names it after an artifact; no process has that file's digest.
+            sample_sha256: Some(job.completion.sample.sha256.to_ascii_lowercase()).filter(|sha| {
+                let of_an_artifact = |artifact: &sandsift_bus::message::Artifact| artifact.sha256.as_ref() == Some(sha);
+                !sha.is_empty() && !job.completion.artifacts.iter().any(of_an_artifact)
+            }),
             sandbox: Some(job.completion.sandbox.name.clone()).filter(|name| !name.is_empty()),
         };
         let mut buffers = self.take_buffers();
