@@ -76,7 +76,7 @@ fn paired_runs_scan_and_the_downloads_by_bitsadmin_are_not_the_sandbox_s() {
         if !analysis["run"]["input"].as_str().unwrap().contains("9088f800") {
             continue;
         }
-        for rule in ["d059842b-6b9d-4ed1-b5c3-5b89143c6ede", "90f138c1-f578-4ac3-8c49-eecfd847c8b7"] {
+        for rule in ["d059842b-6b9d-4ed1-b5c3-5b89143c6ede", "5b80a791-ad9b-4b75-bcc1-ad4e1e89c200"] {
             assert!(fired(analysis).contains(&rule), "{:?}", fired(analysis));
             let results = analysis["sigma_analysis_results"].as_array().unwrap();
             let result = results.iter().find(|result| result["rule_id"] == rule).unwrap();

@@ -38,6 +38,8 @@ impl Decoder for Evtx {
     }
 
     fn read(&self, input: &Input<'_>, out: &mut Emitter<'_>) {
+        // Windows alone writes these, also where no record can be read.
+        out.platform(crate::Platform::Windows);
         // A `Break` has been noted by the emitter.
         let _ = read(input.bytes, out);
     }
