@@ -372,7 +372,6 @@ impl Config {
                 cross_platform: self.rules.cross_platform,
                 drafts: self.rules.drafts,
                 placeholders: self.rules.placeholders.clone(),
-                ..Options::default()
             },
             mappings: self.rules.mappings.clone(),
             origins: self.rules.origins.clone(),

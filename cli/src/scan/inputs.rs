@@ -82,11 +82,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resul
             continue;
         }
         match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => {
-                if depth < DEPTH {
-                    walk(&path, depth + 1, files)?;
-                }
-            }
+            Ok(metadata) if metadata.is_dir() && depth < DEPTH => walk(&path, depth + 1, files)?,
             Ok(metadata) if metadata.is_file() => files.push(path),
             // Devices and pipes are no artifacts; dangling links are nobody's.
             _ => {}

@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(fit("abcdef", 6), "abcdef");
         assert_eq!(fit("abcdefg", 6), "abcde…");
         assert_eq!(fit("漢字漢字", 5), "漢字…");
-        assert_eq!(columns_of(&fit(&"\x1b".repeat(1000), 20)) <= 20, true);
+        assert!(columns_of(&fit(&"\x1b".repeat(1000), 20)) <= 20);
     }
 }

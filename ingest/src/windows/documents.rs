@@ -4,18 +4,20 @@
 use crate::decode::Emitter;
 use std::ops::ControlFlow;
 
-/// Cuts a document into its JSON objects and hands the bytes of each to `take`, which says what is wrong with them if
-/// they are no record. What is none is counted as `record-unreadable`, and the next line looked at.
+/// Cuts a document into its JSON objects and hands the bytes of each to `take`, with the number of its line, in a list
+/// of its place there, from 1; `take` says what is wrong with them if they are no record. What is none is counted as `record-unreadable`, and the next line looked at.
 pub(crate) fn records(
     bytes: &[u8],
     out: &mut Emitter<'_>,
-    take: &mut dyn FnMut(&[u8], &mut Emitter<'_>) -> Result<ControlFlow<()>, String>,
+    take: &mut dyn FnMut(&[u8], u64, &mut Emitter<'_>) -> Result<ControlFlow<()>, String>,
 ) {
     let bytes = super::text::to_utf8(bytes);
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let limit = usize::try_from(out.limits().record_bytes).unwrap_or(usize::MAX);
     let list = bytes.trim_ascii_start().first() == Some(&b'[');
     let mut at = if list { bytes.iter().position(|b| *b == b'[').map_or(0, |n| n + 1) } else { 0 };
+    // The number of the line at `counted`, or the place in the list.
+    let (mut number, mut counted) = (u64::from(!list), 0);
     loop {
         at += bytes[at..].iter().take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
         match bytes.get(at) {
@@ -26,11 +28,13 @@ pub(crate) fn records(
             }
             Some(_) => {}
         }
+        number += if list { 1 } else { memchr::memchr_iter(b'\n', &bytes[counted..at]).count() as u64 };
+        counted = at;
         let line_end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
         let line = bytes[at..line_end].trim_ascii_end();
         // Nearly every document is lines; a value that is not one whole line is found by its brackets.
         if !list && line.len() <= limit && line.starts_with(b"{") && line.ends_with(b"}") {
-            if let Ok(flow) = take(line, out) {
+            if let Ok(flow) = take(line, number, out) {
                 at = line_end;
                 if flow.is_break() {
                     return;
@@ -39,7 +43,7 @@ pub(crate) fn records(
             }
         }
         let value = value_end(bytes, at, limit);
-        let flow = match value.and_then(|end| Ok((end, take(&bytes[at..end], out)?))) {
+        let flow = match value.and_then(|end| Ok((end, take(&bytes[at..end], number, out)?))) {
             Ok((end, flow)) => {
                 at = end;
                 flow

@@ -28,7 +28,7 @@ impl Decoder for EventJson {
     fn read(&self, input: &Input<'_>, out: &mut Emitter<'_>) {
         let mut record = WindowsRecord::default();
         let mut decoder = ndjson::Decoder::new(out.limits());
-        records(input.bytes, out, &mut |bytes, out| {
+        records(input.bytes, out, &mut |bytes, _, out| {
             record.clear();
             // A flat record needs no tree. Nested shapes are a log's own records; flat ones may be anyone's lines.
             if !is_nested(bytes) {

@@ -27,10 +27,8 @@ impl Decoder for Plain {
         let mut own = OwnSources::default();
         let mut decoder = ndjson::Decoder::new(out.limits());
         let mut event = Event::new();
-        let mut number = 0u64;
-        records(input.bytes, out, &mut |bytes, out| {
+        records(input.bytes, out, &mut |bytes, number, out| {
             decoder.decode(bytes, &mut event).map_err(|e| e.to_string())?;
-            number += 1;
             if out.begin().is_break() {
                 return Ok(ControlFlow::Break(()));
             }

@@ -89,9 +89,10 @@ impl<'s> Collector<'s> {
         }
     }
 
-    /// Whether the event comes from the same record as the last one that was taken.
+    /// Whether the event comes from the same record as the last one that was taken. Only the numbers of logs name a
+    /// record; two objects on one line of JSON are two.
     fn same_record(&mut self, record: &Record<'_>) -> bool {
-        let Some(id) = record.id else {
+        let (Some(id), Some(_)) = (record.id, record.channel) else {
             self.record = None;
             return false;
         };
