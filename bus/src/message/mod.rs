@@ -89,6 +89,9 @@ pub struct Analysis {
     pub artifacts: Vec<Value>,
     pub ruleset: RuleSetRef,
     pub run: RunInfo,
+    /// What the run did, where that is asked for; travels as a message of its own, never inside the analysis's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Box<Value>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -184,4 +187,17 @@ pub struct RunInfo {
     pub input: String,
     pub attempt: u32,
     pub seconds: BTreeMap<String, f64>,
+}
+
+/// What one run did, in the words of YARA-X's `BehaviourSummary`, made from the events of its artifacts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BehaviourEvent {
+    pub id: String,
+    pub analysis: String,
+    pub completion: CompletionRef,
+    pub sample: Sample,
+    pub platform: String,
+    pub sandbox: Sandbox,
+    pub ruleset: RuleSetRef,
+    pub behaviour: Value,
 }

@@ -392,6 +392,7 @@ impl Config {
                 contexts_bytes: bytes(self.limits.contexts_bytes),
                 value_bytes: bytes(self.limits.value_bytes),
                 tallies: bytes(self.limits.tallies),
+                behaviour: self.results.behaviour,
             },
         }
     }

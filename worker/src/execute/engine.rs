@@ -4,6 +4,7 @@ use super::card::hex;
 use super::collect::{Collector, origin_name};
 use super::{ExecuteError, Job};
 use sandsift_bus::message::{Analysis, CompletionRef, Incomplete, RuleSetRef, RunInfo, Stats};
+use sandsift_ingest::behaviour::{BehaviourLimits, Summary};
 use sandsift_ingest::{Artifact, ArtifactReport, Config, Kind, Origin, Platform, Record, Run, RunContext};
 use sandsift_sigma::{EventSource, Hit, RuleIndex, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Settings {
     pub value_bytes: usize,
     /// Pairs of rule and process that are counted apart.
     pub tallies: usize,
+    /// Whether what the run did is summed up too; changes no result, so that it is part of the digest only where it is on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub behaviour: bool,
 }
 
 impl Default for Settings {
@@ -44,6 +48,7 @@ impl Default for Settings {
             contexts_bytes: 256 << 20,
             value_bytes: 64 << 10,
             tallies: 1_000_000,
+            behaviour: false,
         }
     }
 }
@@ -132,6 +137,7 @@ impl Engine {
         let mut buffers = self.take_buffers();
         let mut run = Run::new(Arc::clone(&self.ingest), context);
         let mut collector = Collector::new(&self.settings, &self.rules);
+        let mut summary = self.settings.behaviour.then(|| Summary::new(BehaviourLimits::default()));
         let mut clock = Clock::default();
         let mut reports = Vec::with_capacity(job.artifacts.len());
         // Events on which a rule fires for want of a field that their source cannot have, by artifact, with the first.
@@ -152,12 +158,16 @@ impl Engine {
                         *count += 1;
                     }
                 }
+                if let Some(summary) = &mut summary {
+                    summary.observe(record.event, record.actor);
+                }
                 ControlFlow::Continue(())
             });
             reports.push(report);
         }
         let origins = run.finish();
         let outcome = collector.finish(&self.rules, &origins);
+        let behaviour = summary.map(|summary| summary.finish(&origins, |origin| !self.settings.hides(origin)));
         self.give_buffers(buffers);
 
         let platform = match claimed.or_else(|| reports.iter().find_map(|report| report.platform)) {
@@ -214,6 +224,8 @@ impl Engine {
             incomplete,
             artifacts: artifacts(job, &reports),
             ruleset: self.ruleset(),
+            // Plain lists of texts and numbers: writing them as JSON cannot fail.
+            behaviour: behaviour.and_then(|behaviour| serde_json::to_value(behaviour).ok()).map(Box::new),
             run: RunInfo {
                 engine: ENGINE.to_owned(),
                 worker: job.worker.clone(),

@@ -3,7 +3,7 @@
 use super::shrink::shrink;
 use crate::error::{Code, Failure};
 use sandsift_bus::message::envelope::{self, CloudEvent};
-use sandsift_bus::message::{Analysis, MatchEvent, RuleResult};
+use sandsift_bus::message::{Analysis, BehaviourEvent, MatchEvent, RuleResult};
 use sandsift_bus::{Message, Names, Properties, headers, id};
 use serde::Serialize;
 
@@ -19,8 +19,58 @@ pub fn results(analysis: &Analysis, names: &Names, matches: bool, limit: usize) 
             messages.push(match_message(analysis, result, names, limit)?);
         }
     }
-    messages.push(analysis_message(analysis, names, limit)?);
+    match &analysis.behaviour {
+        None => messages.push(analysis_message(analysis, names, limit)?),
+        Some(behaviour) => {
+            messages.push(behaviour_message(analysis, behaviour, names, limit)?);
+            let mut without = analysis.clone();
+            without.behaviour = None;
+            messages.push(analysis_message(&without, names, limit)?);
+        }
+    }
     Ok(messages)
+}
+
+/// What the run did; lists are halved until it fits, and what went is counted.
+fn behaviour_message(
+    analysis: &Analysis,
+    behaviour: &serde_json::Value,
+    names: &Names,
+    limit: usize,
+) -> Result<Message, Failure> {
+    let id = id::behaviour(&analysis.completion.id, &analysis.ruleset.digest).to_string();
+    let mut event = BehaviourEvent {
+        id: id.clone(),
+        analysis: analysis.id.clone(),
+        completion: analysis.completion.clone(),
+        sample: analysis.sample.clone(),
+        platform: analysis.platform.clone(),
+        sandbox: analysis.sandbox.clone(),
+        ruleset: analysis.ruleset.clone(),
+        behaviour: behaviour.clone(),
+    };
+    let mut body = envelop(envelope::BEHAVIOUR, &id, analysis, &event)?;
+    while body.len() > limit {
+        if halve(&mut event.behaviour) == 0 {
+            return Err(too_large("a behaviour", body.len(), limit));
+        }
+        body = envelop(envelope::BEHAVIOUR, &id, analysis, &event)?;
+    }
+    Ok(message(names, Names::behaviour_key(&analysis.platform), envelope::BEHAVIOUR, &id, analysis, body))
+}
+
+/// Drops the later half of every list; how many entries went.
+fn halve(behaviour: &mut serde_json::Value) -> u64 {
+    let Some(lists) = behaviour.as_object_mut() else { return 0 };
+    let mut gone = 0;
+    for list in lists.values_mut().filter_map(serde_json::Value::as_array_mut) {
+        let kept = list.len() / 2;
+        gone += (list.len() - kept) as u64;
+        list.truncate(kept);
+    }
+    let before = lists.get("left_out").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    lists.insert("left_out".into(), before.saturating_add(gone).into());
+    gone
 }
 
 fn analysis_message(analysis: &Analysis, names: &Names, limit: usize) -> Result<Message, Failure> {
@@ -115,4 +165,52 @@ pub(super) fn rank(level: &str) -> usize {
 pub(super) fn too_large(what: &str, bytes: usize, limit: usize) -> Failure {
     let detail = format!("{what} has {bytes} bytes even without contexts, the limit is {limit} (limits.result_bytes)");
     Failure::new(Code::ResultTooLarge, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn analysis(behaviour: Value) -> Analysis {
+        let mut analysis: Analysis = serde_json::from_value(json!({
+            "id": "a", "completion": {"id": "c"}, "sample": {"sha256": "ab"}, "platform": "linux",
+            "sandbox": {"name": "s"}, "sigma_analysis_results": [],
+            "sigma_analysis_stats": {"critical": 0, "high": 0, "medium": 0, "low": 0}, "sigma_analysis_summary": {},
+            "informational": 0, "stats_by_origin": {}, "events": {}, "incomplete": [], "artifacts": [],
+            "ruleset": {"digest": "d", "rules": 0},
+            "run": {"engine": "", "worker": "", "input": "", "attempt": 1, "seconds": {}},
+        }))
+        .unwrap();
+        analysis.behaviour = Some(Box::new(behaviour));
+        analysis
+    }
+
+    fn body(message: &Message) -> Value {
+        serde_json::from_slice(&message.body).unwrap()
+    }
+
+    #[test]
+    fn a_behaviour_travels_by_itself_before_the_analysis() {
+        let analysis = analysis(json!({"files_written": ["/a"]}));
+        let messages = results(&analysis, &Names::default(), true, 1 << 20).unwrap();
+        let keys: Vec<&str> = messages.iter().map(|message| message.routing_key.as_str()).collect();
+        assert_eq!(keys, ["behaviour.linux", "analysis.linux.none"]);
+        let told = body(&messages[0]);
+        assert_eq!((&told["type"], &told["data"]["analysis"]), (&json!("sandsift.behaviour.v1"), &json!("a")));
+        assert_eq!(told["data"]["behaviour"], json!({"files_written": ["/a"]}));
+        assert!(body(&messages[1])["data"].get("behaviour").is_none());
+    }
+
+    #[test]
+    fn a_behaviour_that_is_too_large_loses_the_later_entries_and_counts_them() {
+        let files: Vec<String> = (0..10_000).map(|n| format!("/tmp/file-{n}")).collect();
+        let analysis = analysis(json!({"files_written": files}));
+        let messages = results(&analysis, &Names::default(), true, 64 << 10).unwrap();
+        assert!(messages[0].body.len() <= 64 << 10);
+        let told = body(&messages[0]);
+        let kept = told["data"]["behaviour"]["files_written"].as_array().unwrap();
+        assert_eq!(kept[0], json!("/tmp/file-0"));
+        assert_eq!(told["data"]["behaviour"]["left_out"].as_u64().unwrap(), 10_000 - kept.len() as u64);
+    }
 }
