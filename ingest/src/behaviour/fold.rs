@@ -68,6 +68,7 @@ pub(super) fn doings(event: &Event, put: &mut dyn FnMut(Doing)) {
                     put(Doing::KeySet(KeyValue { key, value: String::new() }));
                 }
             }
+            "registry_open" => one(event, "TargetObject", Doing::KeyOpened, put),
             // Neither set, added, renamed nor deleted: looked at.
             "registry_event" if source.categories.len() == 1 => one(event, "TargetObject", Doing::KeyOpened, put),
             "registry_delete" => one(event, "TargetObject", Doing::KeyDeleted, put),

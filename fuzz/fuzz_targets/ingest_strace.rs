@@ -1,0 +1,8 @@
+//! Any bytes as text of strace, by name: read or counted, never a crash or a hang, and no record without an account.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+mod account;
+
+fuzz_target!(|data: &[u8]| account::read("strace", data));
