@@ -1,6 +1,6 @@
 //! Owns the command line: which commands there are and what they take. What they do is theirs.
 
-use crate::{config, dead, demo, mappings, produce, rules, scan, tail, topology, worker};
+use crate::{config, dead, demo, health, mappings, produce, rules, scan, tail, topology, worker};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -115,6 +115,8 @@ pub enum Command {
     Config(config::command::Command),
     /// Run a whole cluster in one process on sample completions
     Demo(demo::Arguments),
+    /// Ask a worker whether it is ready
+    Health(health::Arguments),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  sandsift completions bash > /etc/bash_completion.d/sandsift")]
     Completions {

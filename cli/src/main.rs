@@ -6,6 +6,7 @@ mod config;
 mod dead;
 mod demo;
 mod failure;
+mod health;
 mod logging;
 mod mappings;
 mod produce;
@@ -44,6 +45,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Worker(args) => worker::run(&global, &args),
         Command::Produce(args) => produce::run(&global, &args),
         Command::Demo(args) => demo::run(&global, &args),
+        Command::Health(args) => health::run(&args),
         Command::Tail(args) => tail::run(&global, &args),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Topology(command) => topology::run(&global, &command),

@@ -6,7 +6,7 @@ Copy this file to modules/reporting/ and add to conf/reporting.conf:
     enabled = yes
     uris = amqp://producer@rabbitmq:5672/%2f
     password_file = /etc/cape/sandsift-password
-    # The folder that workers know as this store (worker.stores.NAME); shared with them, or synchronised to theirs.
+    # The folder that workers know as this store (stores.NAME); shared with them, or synchronised to theirs.
     store = fleet
     store_path = /srv/artifacts
     # platform of guests whose task does not say it

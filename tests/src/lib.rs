@@ -5,4 +5,5 @@ pub mod conformance;
 pub mod evtx;
 pub mod fleet;
 pub mod proxy;
+pub mod runs;
 pub mod story;
