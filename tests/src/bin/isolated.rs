@@ -75,6 +75,7 @@ fn analysis(job: &Job, told: String) -> Analysis {
         incomplete: Vec::new(),
         artifacts: Vec::new(),
         ruleset: self::Executor::ruleset(&Hostile),
+        behaviour: None,
         run: RunInfo::default(),
     }
 }

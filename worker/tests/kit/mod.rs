@@ -115,6 +115,7 @@ fn analysis(job: &Job, contexts: usize) -> Analysis {
         incomplete: Vec::new(),
         artifacts: Vec::new(),
         ruleset: RuleSetRef { digest: DIGEST.into(), rules: 2 },
+        behaviour: None,
         run: RunInfo { worker: job.worker.clone(), attempt: job.attempt, ..RunInfo::default() },
     }
 }
