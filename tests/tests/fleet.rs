@@ -108,11 +108,12 @@ async fn a_network_that_stalls_or_cuts_costs_nothing() {
 async fn an_alarm_stops_the_fleet_and_loses_nothing() {
     let Some(mut fleet) = Fleet::start("an_alarm_stops_the_fleet_and_loses_nothing", PROGRAM).await else { return };
     let uri = fleet.broker.uri();
-    let worker = fleet.worker(&uri, &[("FLEET_PATIENCE", "3")]);
-    let mut second = fleet.worker(&uri, &[("FLEET_PATIENCE", "60"), ("FLEET_DRAIN", "3")]);
+    // Work waits before there are workers: both are in the middle of it when the alarm comes.
+    fleet.issue(900).await;
+    let worker = fleet.worker(&uri, &[("FLEET_PATIENCE", "3"), ("FLEET_SLOTS", "1")]);
+    let mut second = fleet.worker(&uri, &[("FLEET_PATIENCE", "60"), ("FLEET_DRAIN", "3"), ("FLEET_SLOTS", "1")]);
     ready(&worker).await;
     ready(&second).await;
-    fleet.issue(300).await;
     fleet.broker.ctl(&["set_disk_free_limit", "100000GB"]);
     until("both are blocked", async || {
         get(worker.admin, "/readyz").await.0 == 503 && get(second.admin, "/readyz").await.0 == 503

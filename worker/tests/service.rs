@@ -152,6 +152,7 @@ async fn nothing_is_acknowledged_before_its_results_are_confirmed() {
     let worker = fleet.worker(|config| config.limits.publish = Duration::from_millis(200)).await;
     fleet.broker.lose_confirms(3);
     fleet.place(&completion("unconfirmed", "linux", "good"));
+    fleet.assert_empty().await;
     assert!(
         fleet.analyses(1).await["unconfirmed"].len() > 1,
         "published again with the same id, since it was not confirmed"
