@@ -156,7 +156,7 @@ fn agrees_with_another_reader_on_text_of_all_kinds() {
 /// Rules that ask two things of one array member need to know which values are of one member.
 #[test]
 fn values_of_one_array_member_stay_together() {
-    let rule = "title: x\nsigma-version: 3\nlogsource: {category: test}\ndetection:\n  s:\n    a[any]: {b: 1, c[0]: x}\n  condition: s\n";
+    let rule = "title: x\nsigma-version: 3\nlogsource: {category: test}\ndetection:\n  s:\n    a[any]: {b: 1, \"c[0]\": x}\n  condition: s\n";
     let options = sandsift_sigma::Options { drafts: true, ..Default::default() };
     let mut builder = sandsift_sigma::Builder::new(options);
     builder.add(&sandsift_sigma::SourceFile { source: "test", file: "x.yml", text: rule.as_bytes() });
