@@ -126,8 +126,11 @@ fn real_logs_say_the_same_as_through_another_reader() {
     assert!(compared > 8000, "{compared}");
 }
 
-/// Every event of an artifact, by record and as text, sorted: readers may go through chunks in another order.
-fn events(bytes: &[u8]) -> Vec<(Option<u64>, Vec<(String, String)>)> {
+/// An event by its record's id and its fields as text.
+type Told = (Option<u64>, Vec<(String, String)>);
+
+/// Every event of an artifact, sorted: readers may go through chunks in another order.
+fn events(bytes: &[u8]) -> Vec<Told> {
     let mut run = Run::new(Arc::new(Config::default()), RunContext::default());
     let mut events = Vec::new();
     let report = run.read(&Artifact { index: 0, name: "log", kind: None, bytes }, &mut |record| {

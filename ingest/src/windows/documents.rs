@@ -4,13 +4,12 @@
 use crate::decode::Emitter;
 use std::ops::ControlFlow;
 
+/// Takes the bytes of one object and its number, and says what is wrong with them if they are no record.
+pub(crate) type Take<'t> = &'t mut dyn FnMut(&[u8], u64, &mut Emitter<'_>) -> Result<ControlFlow<()>, String>;
+
 /// Cuts a document into its JSON objects and hands the bytes of each to `take`, with the number of its line, in a list
-/// of its place there, from 1; `take` says what is wrong with them if they are no record. What is none is counted as `record-unreadable`, and the next line looked at.
-pub(crate) fn records(
-    bytes: &[u8],
-    out: &mut Emitter<'_>,
-    take: &mut dyn FnMut(&[u8], u64, &mut Emitter<'_>) -> Result<ControlFlow<()>, String>,
-) {
+/// of its place there, from 1. What is no record is counted as `record-unreadable`, and the next line looked at.
+pub(crate) fn records(bytes: &[u8], out: &mut Emitter<'_>, take: Take<'_>) {
     let bytes = super::text::to_utf8(bytes);
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let limit = usize::try_from(out.limits().record_bytes).unwrap_or(usize::MAX);
@@ -33,14 +32,17 @@ pub(crate) fn records(
         let line_end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
         let line = bytes[at..line_end].trim_ascii_end();
         // Nearly every document is lines; a value that is not one whole line is found by its brackets.
-        if !list && line.len() <= limit && line.starts_with(b"{") && line.ends_with(b"}") {
-            if let Ok(flow) = take(line, number, out) {
-                at = line_end;
-                if flow.is_break() {
-                    return;
-                }
-                continue;
+        if !list
+            && line.len() <= limit
+            && line.starts_with(b"{")
+            && line.ends_with(b"}")
+            && let Ok(flow) = take(line, number, out)
+        {
+            at = line_end;
+            if flow.is_break() {
+                return;
             }
+            continue;
         }
         let value = value_end(bytes, at, limit);
         let flow = match value.and_then(|end| Ok((end, take(&bytes[at..end], number, out)?))) {

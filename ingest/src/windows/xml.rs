@@ -22,7 +22,7 @@ impl Decoder for EventXml {
         let start = &head.bytes()[..head.bytes().len().min(8 << 10)];
         let start = text::to_utf8(start);
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
-        (start.starts_with(b"<") && next_start(start, 0).is_some() && !memmem::find(start, b"Linux-Sysmon").is_some())
+        (start.starts_with(b"<") && next_start(start, 0).is_some() && memmem::find(start, b"Linux-Sysmon").is_none())
             .then_some(KIND)
     }
 

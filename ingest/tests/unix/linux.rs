@@ -164,10 +164,13 @@ fn hostile_text_ends_and_is_counted() {
     }
 }
 
+/// A file, its events by category, how many records are left out, and the rules that fire.
+type Expected<'t> = (&'t str, &'t [(&'t str, u64)], u64, &'t [&'t str]);
+
 /// The files of the shared data: events by category, and the rules that a person who reads them expects.
 #[test]
 fn shared_files_give_what_a_reader_expects() {
-    let files: &[(&str, &[(&str, u64)], u64, &[&str])] = &[
+    let files: &[Expected<'_>] = &[
         (
             "sh_arp_cache_2020-11-10074812.log",
             &[("auditd", 12), ("process_creation", 2)],

@@ -251,7 +251,7 @@ impl Writer {
     fn event(&mut self, lane: Lane, number: usize) {
         match lane {
             Lane::Process => self.process(false),
-            Lane::Suspicious => self.process(number % 2 == 0),
+            Lane::Suspicious => self.process(number.is_multiple_of(2)),
             Lane::File => self.file(),
             Lane::Registry => self.registry(),
             Lane::Network => self.network(),

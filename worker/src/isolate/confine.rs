@@ -91,6 +91,7 @@ fn restrict_files_and_network() -> io::Result<()> {
 
 fn restrict_calls() -> io::Result<()> {
     let arch = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
+    #[allow(clippy::useless_conversion, reason = "a system call's number is a c_long, which is not i64 everywhere")]
     let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
         ALLOWED.iter().map(|number| (i64::from(*number), Vec::new())).collect();
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());

@@ -93,6 +93,7 @@ impl Received {
     }
 
     /// Reads what the message says.
+    #[allow(clippy::result_large_err, reason = "what fell is the next state of the delivery, message and all")]
     pub fn read(self, means: &Means) -> Result<Read, Fallen> {
         match read(&self.0.delivery, &means.limits) {
             Ok(completion) => Ok(Read { held: self.0, completion }),
@@ -202,6 +203,7 @@ pub(crate) struct Executed {
 
 impl Executed {
     /// Turns the analysis into the messages that it is published as.
+    #[allow(clippy::result_large_err, reason = "what fell is the next state of the delivery, message and all")]
     pub fn encode(self, means: &Means) -> Result<Encoded, Fallen> {
         let bytes = usize::try_from(means.limits.result_bytes).unwrap_or(usize::MAX);
         match publish::results(&self.analysis, &means.names, means.matches, bytes) {

@@ -114,7 +114,8 @@ impl Group {
             }
             // A connection in progress is one too: sockets that do not block answer so.
             "connect" | "sendto" | "sendmsg" if done || call.get("exit") == Some("-115") => {
-                if self.connection(call, event) {
+                let known = self.connection(call, event);
+                if known {
                     emit(call, event);
                 }
             }

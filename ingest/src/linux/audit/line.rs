@@ -186,7 +186,7 @@ fn value(text: &str) -> (&str, Option<char>, &str) {
 
 /// The text behind hex digits, a NUL between arguments being a blank; `None` if it is no hex.
 pub(super) fn unhex(hex: &str) -> Option<String> {
-    if hex.is_empty() || hex.len() % 2 != 0 {
+    if hex.is_empty() || !hex.len().is_multiple_of(2) {
         return None;
     }
     let mut bytes = bytes(hex)?;

@@ -37,8 +37,8 @@ impl Decoder for Audit {
     fn read(&self, input: &Input<'_>, out: &mut Emitter<'_>) {
         out.platform(Platform::Linux);
         let mut joiner = Joiner::default();
-        let mut lines = Lines::new(input.bytes, out.limits().record_bytes);
-        while let Some(line) = lines.next() {
+        let lines = Lines::new(input.bytes, out.limits().record_bytes);
+        for line in lines {
             if out.begin().is_break() {
                 return;
             }
