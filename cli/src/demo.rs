@@ -50,7 +50,7 @@ pub fn run(global: &Global, args: &Arguments) -> Result<Exit, Failure> {
 
 fn show(global: &Global, args: &Arguments, config: &mut Config, root: &Path) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let completions = sample_completions(root)?;
+    let completions = sample_completions(config, root)?;
     config.stores.insert("demo".to_owned(), Store::Folder { path: root.join("store") });
     let transport: Arc<dyn Transport> = match args.broker.uri {
         Some(_) => broker::transport(config)?,
@@ -75,11 +75,16 @@ fn show(global: &Global, args: &Arguments, config: &mut Config, root: &Path) -> 
 }
 
 /// The samples that ship, under ids of this run, so that a broker's older results are not taken for its own.
-fn sample_completions(root: &Path) -> Result<Vec<Completion>, Failure> {
+fn sample_completions(config: &Config, root: &Path) -> Result<Vec<Completion>, Failure> {
     let fail = |error: &dyn std::fmt::Display| Failure::problem(format!("samples: {error}"));
     let folder = root.join("samples");
     samples::extract(&folder).map_err(|error| fail(&error))?;
-    let packer = Packer { store: Some(FileStore::new("demo", root.join("store"))), ..Packer::default() };
+    let packer = Packer {
+        store: Some(FileStore::new("demo", root.join("store"))),
+        // Without the mappings a log of another format would be taken for plain NDJSON.
+        ingest: config.assembly().assemble_ingest(),
+        ..Packer::default()
+    };
     let inputs = plan(&[folder], false).map_err(|error| fail(&error))?;
     let mut completions =
         inputs.iter().map(|input| packer.pack(input)).collect::<Result<Vec<_>, _>>().map_err(|error| fail(&error))?;

@@ -114,4 +114,5 @@ fn the_demo_analyses_every_sample() {
     for platform in ["windows", "linux", "macos"] {
         assert!(run.out().contains(platform));
     }
+    assert!(!run.out().contains("nothing matched"), "every sample is an intrusion: {}", run.out());
 }
